@@ -1,0 +1,153 @@
+"""The port to the vector store: what Freshet asks of Qdrant, in Freshet's words.
+
+Two adapters fulfil it, ``qdrant_server`` (by URL) and ``qdrant_edge`` (the same engine in this process, by path);
+``tests/contracts/vector_store_contract.py`` holds both to the same promises. All calls block: the event loop
+calls them in a thread. Every method raises ``StoreUnavailable`` when the same call may succeed later and
+``StoreError`` when it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionNames:
+    """Where one model version keeps its vectors: vectors of two versions never share a collection."""
+
+    items: str
+    users: str
+    counters: str
+
+    @classmethod
+    def of(cls, model_version: str, prefix: str = "") -> CollectionNames:
+        """Name the collections of a model version; ``prefix`` separates tenants or environments."""
+        return cls(f"{prefix}items-{model_version}", f"{prefix}users-{model_version}", f"{prefix}counters")
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSizes:
+    """Dimensions of a model's vectors: ``item`` [d], ``text`` [t], ``state`` [s]."""
+
+    item: int
+    text: int
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecord:
+    """An item as stored: its vector [d] (unit length), its text vector [t], and what a person would read."""
+
+    item_id: str
+    vector: Vector
+    text_vector: Vector
+    title: str
+    categories: tuple[str, ...]
+    price: float | None
+    available: bool
+    text_digest: str
+    """Digest of the text that was encoded: an item whose text did not change is not encoded again."""
+    source_offset: int
+    """Offset of the item's message; an older message never overwrites a newer one."""
+    updated_at_ms: int
+    """When the store received it, milliseconds since 1970-01-01 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user as stored.
+
+    ``interest`` [d] (unit length, or zeros before the first event) and ``state`` [s] come from the user tower;
+    ``blob`` is the packed history that only ``streams.state`` reads. ``sequence`` counts the writes to this user
+    and ``token`` names the one write (both below 2**53, exact in a float64): together they make an upsert a
+    compare-and-swap. ``waiting`` counts events that wait for an unknown item.
+    """
+
+    user_id: str
+    interest: Vector
+    state: Vector
+    blob: bytes
+    sequence: int
+    token: int
+    waiting: int
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredItem:
+    """A retrieved item with its score (the dot product of unit vectors, -1 to 1)."""
+
+    item_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRecord:
+    """A named blob (the trending counts of one partition): ``sequence`` orders its writes."""
+
+    name: str
+    blob: bytes
+    sequence: int
+
+
+class VectorStore(Protocol):
+    """What the running system needs of the store. Thread-safe: several threads may call at once."""
+
+    def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
+        """Create what is missing (with payload indexes); raise ``StoreError`` where sizes differ from what exists."""
+
+    def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
+        """Write items and wait. A record whose ``source_offset`` is not above the stored one is ignored."""
+
+    def retrieve_items(self, names: CollectionNames, item_ids: Sequence[str]) -> list[ItemRecord | None]:
+        """The items in the order asked for, ``None`` where there is none; ``text_vector`` is empty [0]."""
+
+    def scroll_items(
+        self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
+    ) -> Iterator[list[ItemRecord]]:
+        """All items with ``updated_at_ms >= updated_since_ms``, in pages; ``text_vector`` [0] unless asked for."""
+
+    def nearest_items(
+        self, names: CollectionNames, queries: Vector, limits: Sequence[int]
+    ) -> list[list[ScoredItem]]:
+        """For each query [n, d] the nearest *available* items, best first, at most ``limits[i]`` of them.
+
+        One batched request. Equal scores are in the order of ``item_id``, so that a replay answers the same.
+        """
+
+    def retrieve_users(self, names: CollectionNames, user_ids: Sequence[str]) -> list[UserRecord | None]:
+        """The users in the order asked for, ``None`` where there is none."""
+
+    def upsert_users(self, names: CollectionNames, users: Sequence[UserRecord]) -> list[str]:
+        """Compare-and-swap each user and wait: written where absent or where the stored ``sequence`` is lower.
+
+        Returns the ids whose write lost (another worker wrote in between): read them again and reapply.
+        """
+
+    def waiting_users(self, names: CollectionNames) -> Iterator[list[UserRecord]]:
+        """All users with ``waiting > 0``, in pages."""
+
+    def upsert_counters(self, names: CollectionNames, counters: Sequence[CounterRecord]) -> None:
+        """Write counters and wait; one whose ``sequence`` is not above the stored one is ignored."""
+
+    def read_counters(self, names: CollectionNames) -> list[CounterRecord]:
+        """All counters."""
+
+    def count_items(self, names: CollectionNames) -> int:
+        """How many items the collection holds, available or not."""
+
+    def count_users(self, names: CollectionNames) -> int:
+        """How many users the collection holds."""
+
+    def ping(self) -> None:
+        """Return when the store answers; raise ``StoreUnavailable`` otherwise."""
+
+    def close(self) -> None:
+        """Flush and release what is held."""

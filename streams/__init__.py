@@ -1,0 +1,1 @@
+"""The running system: messages, topology, agents, interest state, settings, CLI."""
