@@ -106,8 +106,10 @@ class VectorStore(Protocol):
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
         """Write items and wait. A record whose ``source_offset`` is not above the stored one is ignored."""
 
-    def retrieve_items(self, names: CollectionNames, item_ids: Sequence[str]) -> list[ItemRecord | None]:
-        """The items in the order asked for, ``None`` where there is none; ``text_vector`` is empty [0]."""
+    def retrieve_items(
+        self, names: CollectionNames, item_ids: Sequence[str], with_text: bool = False
+    ) -> list[ItemRecord | None]:
+        """The items in the order asked for, ``None`` where there is none; ``text_vector`` [0] unless asked for."""
 
     def scroll_items(
         self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
