@@ -10,13 +10,17 @@ import click
 from encoders.errors import FreshetError
 
 COMMANDS = {
+    "bench": "streams.cli.bench:bench",
     "broker": "streams.cli.broker:broker",
     "demo": "streams.cli.demo:demo",
     "evaluate": "streams.cli.evaluate:evaluate",
     "model": "streams.cli.model:model",
     "pretrain": "streams.cli.pretrain:pretrain",
+    "recommend": "streams.cli.recommend:recommend",
     "replay": "streams.cli.replay:replay",
+    "schema": "streams.cli.schema:schema",
     "topics": "streams.cli.topics:topics",
+    "worker": "streams.cli.worker:worker",
 }
 """Command name -> "module:function". Lazy, because a worker must not import torch to print its help."""
 
@@ -43,8 +47,8 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Freshet: clicks and purchases in, fresh recommendations out.
 
-    Try `freshet demo` first. Then: `freshet model init` makes a model from a catalogue, `freshet broker --kafka`
-    starts a Kafka, `freshet worker` recommends.
+    Try `freshet demo` first. Then: `freshet model init` makes a model from a catalogue,
+    `freshet broker --kafka` starts a Kafka, `freshet worker` recommends.
     """
 
 

@@ -1,0 +1,155 @@
+"""From bytes to a message or to the reason why not: pure, total, and cheap enough for every event.
+
+Every function here returns a value for every input; nothing raises. A ``Rejected`` becomes a dead letter:
+its ``reason`` is one of the words below (a metric label), its ``error`` a sentence for a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeVar
+
+import msgspec
+
+from encoders.events import EventType, Interaction, Item
+from streams.messages import ClickMessage, ItemMessage, PurchaseMessage
+
+Reason = Literal[
+    "too_large",
+    "null_value",
+    "not_utf8",
+    "malformed_json",
+    "schema",
+    "empty_key",
+    "key_mismatch",
+    "timestamp_future",
+    "timestamp_past",
+    "unknown_item",
+    "waiting_full",
+]
+
+EARLIEST_MS = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp() * 1000)
+"""Anything before is a mistake of units: seconds read as milliseconds lie in January 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why a message cannot be used: a word for machines and a sentence for people."""
+
+    reason: Reason
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delisted:
+    """A tombstone on ``items``: the item is no longer sold."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what is read; ``max_future_ms`` is the tolerance for a producer's clock."""
+
+    max_value_bytes: int = 65_536
+    max_future_ms: int = 300_000
+
+
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+_click = msgspec.json.Decoder(ClickMessage)
+_purchase = msgspec.json.Decoder(PurchaseMessage)
+_item = msgspec.json.Decoder(ItemMessage)
+
+
+def decode_interaction(
+    event_type: EventType, key: bytes | None, value: bytes | None, now_ms: int, limits: Limits
+) -> Interaction | Rejected:
+    """Read a message of ``clicks`` or ``purchases``; ``now_ms`` bounds its timestamp."""
+    bought = event_type is EventType.PURCHASE
+    message = _parse(_purchase, value, limits) if bought else _parse(_click, value, limits)
+    if isinstance(message, Rejected):
+        return message
+    if fault := _check_key(key, message.user_id, "user_id"):
+        return fault
+    timestamp_ms = _to_ms(message.timestamp)
+    if timestamp_ms > now_ms + limits.max_future_ms:
+        return Rejected("timestamp_future", f"timestamp {timestamp_ms} is {timestamp_ms - now_ms} ms ahead")
+    if timestamp_ms < EARLIEST_MS:
+        return Rejected("timestamp_past", f"timestamp {timestamp_ms} is before 1990: seconds sent as ms?")
+    return Interaction(
+        user_id=message.user_id,
+        item_id=message.item_id,
+        event_type=event_type,
+        timestamp_ms=timestamp_ms,
+        event_id=message.event_id,
+        session_id=message.session_id,
+        quantity=message.quantity if isinstance(message, PurchaseMessage) else 1,
+        price=message.price if isinstance(message, PurchaseMessage) else None,
+    )
+
+
+def decode_item(key: bytes | None, value: bytes | None, limits: Limits) -> Item | Delisted | Rejected:
+    """Read a message of ``items``; a null value is a tombstone."""
+    if value is None:
+        return _delisted(key)
+    message = _parse(_item, value, limits)
+    if isinstance(message, Rejected):
+        return message
+    if fault := _check_key(key, message.item_id, "item_id"):
+        return fault
+    return Item(
+        item_id=message.item_id,
+        title=message.title,
+        description=message.description,
+        categories=tuple(message.categories),
+        price=message.price,
+        available=message.available,
+    )
+
+
+def _parse(decoder: msgspec.json.Decoder[Message], value: bytes | None, limits: Limits) -> Message | Rejected:
+    if value is None:
+        return Rejected("null_value", "the value is null")
+    if len(value) > limits.max_value_bytes:
+        return Rejected("too_large", f"{len(value)} bytes; the limit is {limits.max_value_bytes}")
+    try:
+        return decoder.decode(value)
+    except msgspec.ValidationError as error:
+        return Rejected("schema", str(error))
+    except UnicodeDecodeError as error:
+        return Rejected("not_utf8", str(error))
+    except (msgspec.DecodeError, RecursionError) as error:
+        return _not_json(value, error)
+
+
+def _not_json(value: bytes, error: Exception) -> Rejected:
+    try:
+        value.decode()
+    except UnicodeDecodeError as fault:
+        return Rejected("not_utf8", str(fault))
+    return Rejected("malformed_json", str(error))
+
+
+def _check_key(key: bytes | None, expected: str, field: str) -> Rejected | None:
+    if not key:
+        return Rejected("empty_key", f"the key is empty; it must be the {field}")
+    if key != expected.encode(errors="surrogatepass"):
+        return Rejected("key_mismatch", f"the key differs from {field}")
+    return None
+
+
+def _delisted(key: bytes | None) -> Delisted | Rejected:
+    if not key:
+        return Rejected("empty_key", "a tombstone without a key names no item")
+    try:
+        return Delisted(key.decode())
+    except UnicodeDecodeError as error:
+        return Rejected("not_utf8", f"the key is not UTF-8: {error}")
+
+
+def _to_ms(timestamp: int | datetime) -> int:
+    if isinstance(timestamp, datetime):
+        return round(timestamp.timestamp() * 1000)
+    return timestamp

@@ -1,0 +1,243 @@
+"""The heart: how a user's events change the user's state. Pure: no Kafka, no Qdrant, no model.
+
+:func:`fold` decides for each event of one user what becomes of it and writes down the encoder steps to take;
+:func:`run_steps` takes the steps of many users at once. What was decided is returned as data
+(:class:`Folded`); the shell (``streams.pipeline``) carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.events import EventType, Interaction
+from streams.codec import Reason, Rejected
+from streams.state import Applied, LastEvent, UserState, Vector, Waiting, event_hash
+
+
+class Outcome(StrEnum):
+    """What became of an event; a metric label. The first three are final: an event has one of them."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    DEAD_LETTERED = "dead_lettered"
+    REDELIVERED = "redelivered"
+    """Offset at or below the stored one: Kafka sent it again after a fault; it was accounted for before."""
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as Kafka gave it: ``topic`` without its prefix, ``timestamp_ms`` of the record."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message to be set aside, with the reason."""
+
+    received: Received
+    rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the user tower; ``gap_seconds`` since the latest event, negative for a late one."""
+
+    item_id: str
+    event_type: EventType
+    gap_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much history is kept (``HistorySettings``) and how long an event waits (``InputSettings``)."""
+
+    events: int = 50
+    seen_items: int = 100
+    bought_items: int = 200
+    event_ids: int = 64
+    waiting: int = 16
+    wait_ms: int = 30_000
+
+
+Decode = Callable[[Received], Interaction | Rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldContext:
+    """What a fold must know of the world outside the user.
+
+    ``known`` tells whether the catalogue has an item; ``decode`` reads a waiting event again; ``epoch`` tells
+    offsets of topics that were made anew from those before.
+    """
+
+    known: Callable[[str], bool]
+    decode: Decode
+    bounds: Bounds
+    now_ms: int
+    epoch: str = ""
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a fold decided: encoder steps, dead letters, an outcome an event, and the applied messages."""
+
+    steps: list[Step] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    outcomes: list[tuple[Received, Outcome]] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the user's state differs from the stored one."""
+        return any(outcome is not Outcome.REDELIVERED for _, outcome in self.outcomes)
+
+
+def fold(user: UserState, events: Sequence[tuple[Received, Interaction]], context: FoldContext) -> Folded:
+    """Apply a user's waiting and new events, in order, to ``user.history`` (changed in place).
+
+    Vectors change later, in :func:`run_steps`.
+    """
+    folded = Folded()
+    _release(user, folded, context)
+    for received, event in events:
+        outcome = _place(user, received, event, folded, context)
+        folded.outcomes.append((received, outcome))
+    return folded
+
+
+def _release(user: UserState, folded: Folded, context: FoldContext) -> None:
+    """Apply waiting events whose item has arrived; refuse those that waited too long."""
+    still = []
+    for waiting in user.history.waiting:
+        arrived = context.known(waiting.item_id)
+        if not arrived and context.now_ms < waiting.deadline_ms:
+            still.append(waiting)
+            continue
+        received = _unpark(waiting)
+        event = context.decode(received) if arrived else _unknown(waiting.item_id, context.bounds)
+        if isinstance(event, Rejected):
+            folded.dead_letters.append(DeadLetter(received, event))
+            folded.outcomes.append((received, Outcome.DEAD_LETTERED))
+        else:
+            _apply(user, received, event, folded, context.bounds)
+            folded.outcomes.append((received, Outcome.APPLIED))
+    user.history.waiting = still
+
+
+def _place(
+    user: UserState, received: Received, event: Interaction, folded: Folded, context: FoldContext
+) -> Outcome:
+    history, bounds = user.history, context.bounds
+    source = f"{context.epoch}{received.topic}:{received.partition}"
+    if received.offset <= history.offsets.get(source, -1):
+        return Outcome.REDELIVERED
+    history.offsets[source] = received.offset
+    if not _remember_id(user, event.event_id, bounds):
+        return Outcome.DUPLICATE
+    if context.known(event.item_id):
+        _apply(user, received, event, folded, bounds)
+        return Outcome.APPLIED
+    if bounds.wait_ms > 0 and len(history.waiting) < bounds.waiting:
+        history.waiting.append(_park(received, event, context.now_ms + bounds.wait_ms))
+        return Outcome.WAITING
+    rejected = _unknown(event.item_id, bounds, full=bounds.wait_ms > 0)
+    folded.dead_letters.append(DeadLetter(received, rejected))
+    return Outcome.DEAD_LETTERED
+
+
+def _remember_id(user: UserState, event_id: str, bounds: Bounds) -> bool:
+    """Note an event id; False where it is among the user's last ``bounds.event_ids``."""
+    hashed = event_hash(event_id)
+    ids = user.history.event_ids
+    if hashed in ids:
+        return False
+    ids.append(hashed)
+    del ids[: max(0, len(ids) - bounds.event_ids)]
+    return True
+
+
+def _park(received: Received, event: Interaction, deadline_ms: int) -> Waiting:
+    return Waiting(
+        received.topic,
+        received.partition,
+        received.offset,
+        received.key or b"",
+        received.value or b"",
+        event.item_id,
+        deadline_ms,
+        received.timestamp_ms,
+    )
+
+
+def _unpark(waiting: Waiting) -> Received:
+    return Received(
+        waiting.topic, waiting.partition, waiting.offset, waiting.key, waiting.value, waiting.received_ms
+    )
+
+
+def _unknown(item_id: str, bounds: Bounds, full: bool = False) -> Rejected:
+    reason: Reason = "waiting_full" if full else "unknown_item"
+    waited = f"{bounds.waiting} other events wait already" if full else f"waited {bounds.wait_ms} ms"
+    return Rejected(reason, f"the catalogue has no item {item_id!r}; {waited}")
+
+
+def _apply(user: UserState, received: Received, event: Interaction, folded: Folded, bounds: Bounds) -> None:
+    history = user.history
+    gap_ms = event.timestamp_ms - history.latest_ms if history.applied else 0
+    folded.steps.append(Step(event.item_id, event.event_type, gap_ms / 1000))
+    history.events.append(Applied(event.item_id, int(event.event_type), event.timestamp_ms))
+    del history.events[: max(0, len(history.events) - bounds.events)]
+    bought = event.event_type is EventType.PURCHASE
+    _note(
+        history.bought if bought else history.seen,
+        event,
+        bounds.bought_items if bought else bounds.seen_items,
+    )
+    history.last = LastEvent(received.topic, event.event_id, event.item_id, event.timestamp_ms)
+    history.latest_ms = max(history.latest_ms, event.timestamp_ms)
+    history.applied += 1
+
+
+def _note(times: dict[str, int], event: Interaction, bound: int) -> None:
+    """Keep the latest time of an item, moved to the end; forget the items that were touched longest ago."""
+    latest = max(times.pop(event.item_id, 0), event.timestamp_ms)
+    times[event.item_id] = latest
+    while len(times) > bound:
+        del times[next(iter(times))]
+
+
+StepModel = Callable[[Vector, Vector, npt.NDArray[np.int64], npt.NDArray[np.float32]], tuple[Vector, Vector]]
+"""``step(state [b, s], item [b, d], event_type [b], gap_seconds [b]) -> (state [b, s], interest [b, d])``."""
+
+
+def run_steps(
+    step: StepModel, users: Sequence[UserState], steps: Sequence[Sequence[Step]], vectors: dict[str, Vector]
+) -> None:
+    """Take every user's steps, the r-th of all users in one call; changes the users' vectors.
+
+    ``vectors`` maps item ids to unit vectors [d].
+    """
+    for round_number in range(max(map(len, steps), default=0)):
+        active = [i for i, own in enumerate(steps) if len(own) > round_number]
+        due = [steps[i][round_number] for i in active]
+        states, interests = step(
+            np.stack([users[i].state for i in active]),
+            np.stack([vectors[one.item_id] for one in due]),
+            np.array([one.event_type for one in due], np.int64),
+            np.array([one.gap_seconds for one in due], np.float32),
+        )
+        for row, i in enumerate(active):
+            # A copy: a view would keep the whole batch's array alive for as long as one user is cached.
+            users[i].state = states[row].copy()
+            users[i].interest = interests[row].copy()
