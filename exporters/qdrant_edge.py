@@ -1,0 +1,275 @@
+"""The vector store in this process: qdrant-edge, the engine of the Qdrant server, on a local folder.
+
+One folder belongs to one process. Every write goes to the engine's write-ahead log before the call returns,
+so whatever was written survives the end of the process, ``kill -9`` included. What a failure of the machine
+itself may take (power, kernel) is bounded by the last flush: every ``FLUSH_EVERY`` points, and on ``close``.
+
+The engine keeps the interpreter lock while it works (0.9.0, measured): calls from several threads are safe,
+run one after another, and stop every other thread of the process meanwhile, the event loop's included.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from uuid import UUID
+
+import numpy as np
+import qdrant_edge as edge
+
+from encoders.errors import StoreError
+from exporters.qdrant_points import AtLeast, Layout, Point
+from exporters.qdrant_store import Hit, QdrantVectorStore
+from exporters.vector_store import Vector
+
+# Without a flush the log grows for ever (2 kB a user written); a flush takes about 20 ms.
+FLUSH_EVERY = 10_000
+
+# m = 0 builds no graph: vectors that are only fetched by id.
+_NO_GRAPH = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+class EdgeVectorStore(QdrantVectorStore):
+    """The ``VectorStore`` on the folder ``path``, which is made where missing."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(EdgeEngine(path))
+
+
+class EdgeEngine:
+    """The ``Engine`` in this process: one shard, one folder for each collection, opened at first use."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = RLock()
+        self._shards: dict[str, edge.EdgeShard] = {}
+        self._layouts: dict[str, Layout] = {}
+        self._unflushed = 0
+        self._lock_file: int | None = _take_folder(path)
+
+    def __repr__(self) -> str:
+        return f"EdgeEngine({str(self._path)!r})"
+
+    def ensure(self, collection: str, layout: Layout) -> None:
+        """Create or open the collection, and refuse it where it holds vectors of other names or sizes."""
+        with self._lock, _translated(f"the layout of collection {collection}"):
+            shard = self._matching_shard(collection, layout)
+            present = shard.info().payload_schema
+            for key in layout.integer_keys:
+                if key not in present:
+                    shard.update(edge.UpdateOperation.create_field_index(key, edge.PayloadSchemaType.Integer))
+
+    def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
+        """Write each point where it is absent or has a lower ``version_key``; logged when it returns."""
+        shard = self._shard(collection)
+        with _translated(f"a write to {collection}"):
+            for point in batch:
+                shard.update(
+                    edge.UpdateOperation.upsert_points(
+                        [_edge_point(point)], condition=_below(version_key, point.payload[version_key])
+                    )
+                )
+        self._flush_sometimes(len(batch))
+
+    def retrieve(
+        self, collection: str, ids: Sequence[UUID], vectors: Sequence[str], keys: Sequence[str] | None
+    ) -> list[Point]:
+        """The points that exist, in any order."""
+        shard = self._shard(collection)
+        with _translated(f"a read of {collection}"):
+            found = shard.retrieve(list(ids), True if keys is None else list(keys), list(vectors) or False)
+            return [_point(record) for record in found]
+
+    def nearest(
+        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
+    ) -> list[list[Hit]]:
+        """Ids and scores of the nearest points, by an exact scan as long as nobody optimizes the shard."""
+        shard = self._shard(collection)
+        condition = _at_least(where)
+        with _translated(f"a search in {collection}"):
+            requests = [
+                edge.QueryRequest(
+                    limit=limit,
+                    query=edge.Query.Nearest(query, using=vector),
+                    filter=condition,
+                    with_payload=False,
+                )
+                for query, limit in zip(queries.tolist(), limits, strict=True)
+            ]
+            found = shard.query_batch(edge.QueryBatchRequest(requests))
+            return [[(_uuid(hit.id), hit.score) for hit in hits] for hits in found]
+
+    def scroll(
+        self, collection: str, where: AtLeast | None, vectors: Sequence[str], start: UUID | None, limit: int
+    ) -> tuple[list[Point], UUID | None]:
+        """One page from ``start`` on, and where the next one starts."""
+        shard = self._shard(collection)
+        with _translated(f"a read of {collection}"):
+            records, following = shard.scroll(
+                edge.ScrollRequest(
+                    offset=start,
+                    limit=limit,
+                    filter=_at_least(where) if where else None,
+                    with_payload=True,
+                    with_vector=list(vectors) or False,
+                )
+            )
+            return [_point(record) for record in records], None if following is None else _uuid(following)
+
+    def count(self, collection: str) -> int:
+        """The exact number of points."""
+        shard = self._shard(collection)
+        with _translated(f"a count of {collection}"):
+            return int(shard.count(edge.CountRequest(exact=True)))
+
+    def ping(self) -> None:
+        """Return as long as the store is open."""
+        self._open_or_raise()
+
+    def close(self) -> None:
+        """Flush and close every collection and let go of the folder; a second call does nothing."""
+        with self._lock:
+            shards, self._shards = self._shards, {}
+            for shard in shards.values():
+                shard.flush()
+                shard.close()
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+
+    def _open_or_raise(self) -> None:
+        if self._lock_file is None:
+            raise StoreError(f"the vector store in {self._path} is closed: open it again")
+
+    def _folder(self, collection: str) -> Path:
+        if not _FOLDER_NAME.fullmatch(collection):
+            raise StoreError(
+                f"{collection!r} cannot be the name of a collection: "
+                "use up to 200 letters, digits, dots, dashes and underscores"
+            )
+        return self._path / collection
+
+    def _shard(self, collection: str) -> edge.EdgeShard:
+        """The open shard of a collection that exists; opened here where another run made it."""
+        shard = self._shards.get(collection)
+        if shard is not None:
+            return shard
+        with self._lock:
+            self._open_or_raise()
+            if collection not in self._shards:
+                folder = self._folder(collection)
+                if not _is_shard(folder):
+                    raise StoreError(
+                        f"there is no collection {collection} in {self._path}: start a worker first"
+                    )
+                with _translated(f"to open {folder}"):
+                    self._shards[collection] = edge.EdgeShard.load(str(folder))
+            return self._shards[collection]
+
+    def _matching_shard(self, collection: str, layout: Layout) -> edge.EdgeShard:
+        """The shard, opened with ``layout``: only at opening does the engine compare names and sizes."""
+        self._open_or_raise()
+        if self._layouts.get(collection) == layout:
+            return self._shards[collection]
+        folder = self._folder(collection)
+        opened = self._shards.pop(collection, None)
+        self._layouts.pop(collection, None)
+        if opened is not None:
+            opened.close()
+        make = edge.EdgeShard.load if _is_shard(folder) else edge.EdgeShard.create
+        self._shards[collection] = make(str(folder), _config(layout))
+        self._layouts[collection] = layout
+        return self._shards[collection]
+
+    def _flush_sometimes(self, written: int) -> None:
+        with self._lock:
+            self._unflushed += written
+            if self._unflushed < FLUSH_EVERY:
+                return
+            self._unflushed = 0
+            for shard in self._shards.values():
+                shard.flush()
+
+
+def _take_folder(path: Path) -> int:
+    """Lock the folder for this process; the lock goes with the process, however it ends."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock_file = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"cannot keep vectors in {path}: {error.strerror}; name a folder to write to"
+        ) from error
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock_file)
+        raise StoreError(
+            f"the vectors in {path} are in use by another process: stop it, name another folder, "
+            "or use a Qdrant server, which several workers can share"
+        ) from error
+    return lock_file
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """The engine raises bare ``Exception`` and, for values of a wrong type, ``TypeError`` and its kin."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(f"the Qdrant engine refused {what}: {first_line}") from error
+
+
+def _is_shard(folder: Path) -> bool:
+    return (folder / "edge_config.json").is_file()
+
+
+def _config(layout: Layout) -> edge.EdgeConfig:
+    vectors = {
+        name: edge.EdgeVectorParams(
+            size=size,
+            distance=edge.Distance.Dot,
+            hnsw_config=None if name in layout.searched else _NO_GRAPH,
+        )
+        for name, size in layout.sizes.items()
+    }
+    return edge.EdgeConfig(vectors=vectors, wal_enabled=True)
+
+
+def _at_least(where: AtLeast) -> edge.Filter:
+    return edge.Filter(must=[edge.FieldCondition(where.key, range=edge.RangeFloat(gte=where.minimum))])
+
+
+def _below(key: str, version: int) -> edge.Filter:
+    return edge.Filter(must=[edge.FieldCondition(key, range=edge.RangeFloat(lt=version))])
+
+
+def _edge_point(point: Point) -> edge.Point:
+    # Lists go in faster than arrays: the binding takes an array apart number by number.
+    return edge.Point(
+        point.id, {name: vector.tolist() for name, vector in point.vectors.items()}, point.payload
+    )
+
+
+def _point(record: edge.Record) -> Point:
+    vectors = record.vector if isinstance(record.vector, dict) else {}
+    return Point(
+        _uuid(record.id),
+        record.payload or {},
+        {name: np.array(vector, dtype=np.float32) for name, vector in vectors.items()},
+    )
+
+
+def _uuid(id_: edge.PointId) -> UUID:
+    """Every id that Freshet writes is a UUID, and the engine gives it back as one."""
+    assert isinstance(id_, UUID), id_
+    return id_

@@ -1,0 +1,225 @@
+"""The vector store on any Qdrant engine: what is asked, in which order. The adapters only translate calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from exporters import qdrant_points as points
+from exporters.qdrant_points import AtLeast, Layout, Point
+from exporters.vector_store import (
+    CollectionNames,
+    CounterRecord,
+    ItemRecord,
+    ScoredItem,
+    UserRecord,
+    Vector,
+    VectorSizes,
+)
+
+# Points in one request: an item of 128 + 384 floats is some 10 kB of JSON, and Qdrant takes 32 MB by default.
+REQUEST_POINTS = 500
+# Ties are broken exactly as long as fewer items than this share one score.
+LONGEST_TIE = 10_000
+# Point ids whose item ids are remembered (about 200 bytes each); it starts anew when full.
+REMEMBERED_ITEM_IDS = 500_000
+
+Hit = tuple[UUID, float]
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """The few calls that differ between a Qdrant server and the engine in this process.
+
+    Thread-safe. Raises ``StoreUnavailable`` for passing faults and ``StoreError`` for others.
+    """
+
+    def ensure(self, collection: str, layout: Layout) -> None:
+        """Create the collection and its payload indexes where missing; refuse another layout of vectors."""
+
+    def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
+        """Write each point where it is absent or its stored ``payload[version_key]`` is lower; wait."""
+
+    def retrieve(
+        self, collection: str, ids: Sequence[UUID], vectors: Sequence[str], keys: Sequence[str] | None
+    ) -> list[Point]:
+        """The points that exist, in any order, with these vectors and payload keys (``None``: all keys)."""
+
+    def nearest(
+        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
+    ) -> list[list[Hit]]:
+        """For each query [n, d] the ids and scores of the nearest points, best first, in one request."""
+
+    def scroll(
+        self, collection: str, where: AtLeast | None, vectors: Sequence[str], start: UUID | None, limit: int
+    ) -> tuple[list[Point], UUID | None]:
+        """One page in the order of ids from ``start`` on, and where the next one starts, if anywhere."""
+
+    def count(self, collection: str) -> int:
+        """The exact number of points."""
+
+    def ping(self) -> None:
+        """Return when the engine answers."""
+
+    def close(self) -> None:
+        """Release what is held."""
+
+
+class QdrantVectorStore:
+    """A ``VectorStore`` on an ``Engine``; see the port for what each call promises."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # A point id is a digest of the item id, so what is remembered can never be wrong.
+        self._item_ids: dict[UUID, str] = {}
+
+    def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
+        """Create what is missing; raise ``StoreError`` where sizes differ from what exists."""
+        self._engine.ensure(names.items, points.items_layout(sizes))
+        self._engine.ensure(names.users, points.users_layout(sizes))
+        self._engine.ensure(names.counters, points.COUNTERS_LAYOUT)
+
+    def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
+        """Write items and wait; a record whose ``source_offset`` is not above the stored one is ignored."""
+        self._write(names.items, [points.item_point(item) for item in items], "source_offset")
+
+    def retrieve_items(
+        self, names: CollectionNames, item_ids: Sequence[str], with_text: bool = False
+    ) -> list[ItemRecord | None]:
+        """The items in the order asked for, ``None`` where there is none."""
+        ids = [points.point_id(item_id) for item_id in item_ids]
+        found = self._read(names.items, ids, _item_vectors(with_text))
+        return [points.item_record(found[id_]) if id_ in found else None for id_ in ids]
+
+    def scroll_items(
+        self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
+    ) -> Iterator[list[ItemRecord]]:
+        """All items with ``updated_at_ms >= updated_since_ms``, in pages."""
+        where = points.updated_since(updated_since_ms)
+        for page in self._pages(names.items, where, _item_vectors(with_text)):
+            yield [points.item_record(point) for point in page]
+
+    def nearest_items(
+        self, names: CollectionNames, queries: Vector, limits: Sequence[int]
+    ) -> list[list[ScoredItem]]:
+        """For each query [n, d] the nearest available items, best first, ties in the order of ``item_id``."""
+        answers: list[list[ScoredItem]] = [[] for _ in limits]
+        # One more than asked for shows whether the last place is shared; then ask for more, until it is not.
+        asked = {row: limit + 1 for row, limit in enumerate(limits) if limit > 0 and bool(queries[row].any())}
+        while asked:
+            rows = list(asked)
+            hits = self._engine.nearest(
+                names.items, "item", queries[rows], [asked[row] for row in rows], points.AVAILABLE
+            )
+            self._learn_item_ids(names.items, hits)
+            for row, found in zip(rows, hits, strict=True):
+                if _tie_is_cut(found, limits[row], asked[row]):
+                    asked[row] *= 4
+                else:
+                    answers[row] = self._ranked(found)[: limits[row]]
+                    del asked[row]
+        return answers
+
+    def retrieve_users(self, names: CollectionNames, user_ids: Sequence[str]) -> list[UserRecord | None]:
+        """The users in the order asked for, ``None`` where there is none."""
+        ids = [points.point_id(user_id) for user_id in user_ids]
+        found = self._read(names.users, ids, ("interest", "state"))
+        return [points.user_record(found[id_]) if id_ in found else None for id_ in ids]
+
+    def upsert_users(self, names: CollectionNames, users: Sequence[UserRecord]) -> list[str]:
+        """Compare-and-swap each user and wait; return the ids whose write lost."""
+        batch = [points.user_point(user) for user in users]
+        self._write(names.users, batch, "sequence")
+        stored = self._read(names.users, [point.id for point in batch], (), ("token",))
+        return [
+            user.user_id
+            for user, point in zip(users, batch, strict=True)
+            if point.id not in stored or stored[point.id].payload["token"] != user.token
+        ]
+
+    def waiting_users(self, names: CollectionNames) -> Iterator[list[UserRecord]]:
+        """All users with ``waiting > 0``, in pages."""
+        for page in self._pages(names.users, points.WAITING, ("interest", "state")):
+            yield [points.user_record(point) for point in page]
+
+    def upsert_counters(self, names: CollectionNames, counters: Sequence[CounterRecord]) -> None:
+        """Write counters and wait; one whose ``sequence`` is not above the stored one is ignored."""
+        self._write(names.counters, [points.counter_point(counter) for counter in counters], "sequence")
+
+    def read_counters(self, names: CollectionNames) -> list[CounterRecord]:
+        """All counters."""
+        pages = self._pages(names.counters, None, ())
+        return [points.counter_record(point) for page in pages for point in page]
+
+    def count_items(self, names: CollectionNames) -> int:
+        """How many items the collection holds, available or not."""
+        return self._engine.count(names.items)
+
+    def count_users(self, names: CollectionNames) -> int:
+        """How many users the collection holds."""
+        return self._engine.count(names.users)
+
+    def ping(self) -> None:
+        """Return when the store answers; raise ``StoreUnavailable`` otherwise."""
+        self._engine.ping()
+
+    def close(self) -> None:
+        """Flush and release what is held; a second call does nothing."""
+        self._engine.close()
+
+    def _write(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
+        for part in _parts(batch):
+            self._engine.upsert_newer(collection, part, version_key)
+
+    def _read(
+        self,
+        collection: str,
+        ids: Sequence[UUID],
+        vectors: Sequence[str],
+        keys: Sequence[str] | None = None,
+    ) -> dict[UUID, Point]:
+        found: dict[UUID, Point] = {}
+        for part in _parts(ids):
+            found.update(
+                (point.id, point) for point in self._engine.retrieve(collection, part, vectors, keys)
+            )
+        return found
+
+    def _pages(self, collection: str, where: AtLeast | None, vectors: Sequence[str]) -> Iterator[list[Point]]:
+        start: UUID | None = None
+        while True:
+            page, start = self._engine.scroll(collection, where, vectors, start, REQUEST_POINTS)
+            if page:
+                yield page
+            if start is None:
+                return
+
+    def _learn_item_ids(self, collection: str, hits: Sequence[Sequence[Hit]]) -> None:
+        """Fetch the item ids of new point ids: with every hit they would cost a third of the search again."""
+        unknown = list({id_ for found in hits for id_, _ in found if id_ not in self._item_ids})
+        if len(self._item_ids) + len(unknown) > REMEMBERED_ITEM_IDS:
+            self._item_ids = {}
+            unknown = list({id_ for found in hits for id_, _ in found})
+        for id_, point in self._read(collection, unknown, (), ("item_id",)).items():
+            self._item_ids[id_] = point.payload["item_id"]
+
+    def _ranked(self, found: Sequence[Hit]) -> list[ScoredItem]:
+        # An item deleted since the search has no item id any more, and is no answer either.
+        item_ids = self._item_ids
+        order = sorted((-score, item_ids[id_]) for id_, score in found if id_ in item_ids)
+        return [ScoredItem(item_id, -score) for score, item_id in order]
+
+
+def _parts(sequence: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(sequence), REQUEST_POINTS):
+        yield sequence[start : start + REQUEST_POINTS]
+
+
+def _item_vectors(with_text: bool) -> tuple[str, ...]:
+    return ("item", "text") if with_text else ("item",)
+
+
+def _tie_is_cut(found: Sequence[Hit], limit: int, asked: int) -> bool:
+    """Whether items beyond what was asked for may share the score of the last place."""
+    return len(found) == asked < limit + LONGEST_TIE and found[-1][1] == found[limit - 1][1]
