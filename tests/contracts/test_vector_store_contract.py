@@ -10,6 +10,7 @@ import pytest
 from exporters.qdrant_edge import EdgeVectorStore
 from exporters.vector_store import VectorStore
 from tests.contracts.vector_store_contract import DurableContract, VectorStoreContract
+from tests.fakes.memory_vector_store import MemoryVectorStore
 
 
 class TestEdge(VectorStoreContract, DurableContract):
@@ -28,3 +29,9 @@ class TestEdge(VectorStoreContract, DurableContract):
             again.close()
 
         return reopened()
+
+
+class TestMemory(VectorStoreContract):
+    @pytest.fixture
+    def store(self) -> VectorStore:
+        return MemoryVectorStore()

@@ -1,4 +1,4 @@
-"""What every ``VectorStore`` promises, as tests: a module that inherits the class and gives ``store`` runs them.
+"""What every ``VectorStore`` promises: a module that inherits the class and gives ``store`` runs the tests.
 
 Vectors are random and seeded; what is expected is computed with numpy, the oracle.
 """

@@ -1,0 +1,144 @@
+"""The vector store as plain dictionaries: for tests of the pipeline that are not about the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from encoders.errors import StoreError
+from exporters.vector_store import (
+    CollectionNames,
+    CounterRecord,
+    ItemRecord,
+    ScoredItem,
+    UserRecord,
+    Vector,
+    VectorSizes,
+)
+
+PAGE = 500
+
+
+class MemoryVectorStore:
+    """A ``VectorStore`` that forgets with the process. ``down`` (an error) makes every call raise it."""
+
+    def __init__(self) -> None:
+        self.down: Exception | None = None
+        self._collections: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, tuple[int, ...]] = {}
+        self._lock = RLock()
+
+    def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
+        with self._lock:
+            self._ensure(names.items, (sizes.item, sizes.text))
+            self._ensure(names.users, (sizes.item, sizes.state))
+            self._ensure(names.counters, ())
+
+    def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
+        for item in items:
+            self._check(names.items, item.vector, item.text_vector)
+            self._write(names.items, item.item_id, item, "source_offset")
+
+    def retrieve_items(
+        self, names: CollectionNames, item_ids: Sequence[str], with_text: bool = False
+    ) -> list[ItemRecord | None]:
+        stored = self._stored(names.items)
+        return [_seen(stored.get(item_id), with_text) for item_id in item_ids]
+
+    def scroll_items(
+        self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
+    ) -> Iterator[list[ItemRecord]]:
+        found = [item for item in self._values(names.items) if item.updated_at_ms >= updated_since_ms]
+        for start in range(0, len(found), PAGE):
+            yield [seen for item in found[start : start + PAGE] if (seen := _seen(item, with_text))]
+
+    def nearest_items(
+        self, names: CollectionNames, queries: Vector, limits: Sequence[int]
+    ) -> list[list[ScoredItem]]:
+        items = [item for item in self._values(names.items) if item.available]
+        return [self._nearest(names, items, query, limit) for query, limit in zip(queries, limits)]
+
+    def retrieve_users(self, names: CollectionNames, user_ids: Sequence[str]) -> list[UserRecord | None]:
+        stored = self._stored(names.users)
+        return [stored.get(user_id) for user_id in user_ids]
+
+    def upsert_users(self, names: CollectionNames, users: Sequence[UserRecord]) -> list[str]:
+        for user in users:
+            self._check(names.users, user.interest, user.state)
+            self._write(names.users, user.user_id, user, "sequence")
+        stored = self._stored(names.users)
+        return [user.user_id for user in users if stored[user.user_id].token != user.token]
+
+    def waiting_users(self, names: CollectionNames) -> Iterator[list[UserRecord]]:
+        found = [user for user in self._values(names.users) if user.waiting > 0]
+        for start in range(0, len(found), PAGE):
+            yield found[start : start + PAGE]
+
+    def upsert_counters(self, names: CollectionNames, counters: Sequence[CounterRecord]) -> None:
+        for counter in counters:
+            self._write(names.counters, counter.name, counter, "sequence")
+
+    def read_counters(self, names: CollectionNames) -> list[CounterRecord]:
+        return self._values(names.counters)
+
+    def count_items(self, names: CollectionNames) -> int:
+        return len(self._stored(names.items))
+
+    def count_users(self, names: CollectionNames) -> int:
+        return len(self._stored(names.users))
+
+    def ping(self) -> None:
+        if self.down is not None:
+            raise self.down
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _ensure(self, collection: str, sizes: tuple[int, ...]) -> None:
+        self.ping()
+        if self._sizes.setdefault(collection, sizes) != sizes:
+            raise StoreError(f"collection {collection} holds other sizes than {sizes}")
+        self._collections.setdefault(collection, {})
+
+    def _stored(self, collection: str) -> dict[str, Any]:
+        self.ping()
+        if collection not in self._collections:
+            raise StoreError(f"there is no collection {collection}")
+        return self._collections[collection]
+
+    def _values(self, collection: str) -> list[Any]:
+        with self._lock:
+            return list(self._stored(collection).values())
+
+    def _check(self, collection: str, *vectors: Vector) -> None:
+        self._stored(collection)
+        if tuple(len(vector) for vector in vectors) != self._sizes[collection]:
+            raise StoreError(f"collection {collection} wants vectors of {self._sizes[collection]}")
+
+    def _write(self, collection: str, key: str, record: Any, version: str) -> None:
+        with self._lock:
+            stored = self._stored(collection)
+            if key not in stored or getattr(stored[key], version) < getattr(record, version):
+                stored[key] = record
+
+    def _nearest(
+        self, names: CollectionNames, items: Sequence[ItemRecord], query: Vector, limit: int
+    ) -> list[ScoredItem]:
+        if len(query) != self._sizes[names.items][0]:
+            raise StoreError(f"a query of {len(query)} numbers for vectors of {self._sizes[names.items][0]}")
+        if not items or not query.any():
+            return []
+        # Row by row, so that equal vectors score equal to the last bit.
+        scores = (np.stack([item.vector for item in items]) * query).sum(axis=1)
+        order = sorted((-float(score), item.item_id) for score, item in zip(scores, items))
+        return [ScoredItem(item_id, -score) for score, item_id in order[:limit]]
+
+
+def _seen(item: ItemRecord | None, with_text: bool) -> ItemRecord | None:
+    if item is None or with_text:
+        return item
+    return replace(item, text_vector=np.zeros(0, dtype=np.float32))
