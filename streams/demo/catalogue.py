@@ -82,7 +82,7 @@ def bought_with() -> dict[str, str]:
 def make_catalogue(count: int = 2_000, seed: int = 0) -> list[Item]:
     """Compose ``count`` items with distinct titles, spread evenly over the shelves.
 
-    The same arguments give the same items. Raises ``SettingsError`` when ``count`` is not positive or more than the words can tell apart.
+    The same arguments give the same items. Raises ``SettingsError`` when ``count`` is not 1 to 20,000.
     """
     if not 0 < count <= 20_000:
         raise SettingsError(

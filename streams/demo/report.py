@@ -33,8 +33,9 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
         accounted = self.events_applied + self.duplicates + self.dead_letters
         if accounted != self.events_sent:
             raise FreshetError(
-                f"{self.events_sent} events were sent but {accounted} are accounted for: {self.events_applied} "
-                f"applied, {self.duplicates} duplicates, {self.dead_letters} dead letters; see the worker's log"
+                f"{self.events_sent} events were sent but {accounted} are accounted for "
+                f"({self.events_applied} applied, {self.duplicates} duplicates, "
+                f"{self.dead_letters} dead letters): see the worker's log"
             )
 
     def json(self) -> str:

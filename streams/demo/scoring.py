@@ -1,7 +1,7 @@
 """How good recommendations are while they are made: test, then learn.
 
-The protocol is progressive (prequential) validation (A. P. Dawid, Statistical theory: the prequential approach,
-1984): an event is scored against what was recommended *before* it, and only then counts as known.
+The protocol is progressive validation (A. P. Dawid, Statistical theory: the prequential approach, 1984): an
+event is scored against what was recommended *before* it, and only then counts as known.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ DAY_MS = 86_400_000
 class DecayedPopularity:
     """The most popular items by exponentially decayed counts.
 
-    Forward decay (Cormode et al., Forward Decay, ICDE 2009): an event at time t weighs 2 ** (t / half-life), so
-    counts only ever grow and the order of two items changes only by an event. They are kept as base-2
+    Forward decay (Cormode et al., Forward Decay, ICDE 2009): an event at time t weighs 2 ** (t / half-life),
+    so counts only ever grow and the order of two items changes only by an event. They are kept as base-2
     logarithms, which cannot overflow. An update costs one binary search.
     """
 

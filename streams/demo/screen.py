@@ -1,7 +1,7 @@
 """What the demo shows: one function from a state to a picture that fits its terminal.
 
-Only bold, dim and the terminal's own named colours are used, so that light and dark backgrounds both work, and
-every colour repeats what a sign already says, so that nothing is lost without colour.
+Only bold, dim and the terminal's own named colours are used, so that light and dark backgrounds both work,
+and every colour repeats what a sign already says, so that nothing is lost without colour.
 """
 
 from __future__ import annotations
@@ -151,14 +151,14 @@ class _Screen:
         rows = _rows_that_fit(console.size.height, width)
         yield _pair(width, *_shop(self.state, rows, width))
         yield _pair(width, *_gauges(self.state, width))
-        yield _counters(self.state)
+        yield _counters(self.state, width)
         yield Text(" Ctrl-C ends the demo", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _rows_that_fit(height: int, width: int) -> int:
-    """Rows of a list: what the rest leaves (two borders, five lines of gauges, counters, header, last line)."""
-    left = height - 12 if width >= NARROW else (height - 18) // 2
-    return max(3, min(MOST_ROWS, left))
+    """Rows of a list: what borders, gauges, counters, header and last line leave."""
+    left = height - 12 if width >= NARROW else (height - 20) // 2
+    return max(2, min(MOST_ROWS, left))
 
 
 def _header(state: ScreenState) -> RenderableType:
@@ -275,7 +275,7 @@ def _compared(state: ScreenState) -> str:
     return f"{times:.1f} × popularity on the same {state.scored:,} events"
 
 
-def _counters(state: ScreenState) -> RenderableType:
+def _counters(state: ScreenState, width: int) -> RenderableType:
     counts = {
         "sent": state.events_sent,
         "applied": state.events_applied,
@@ -285,6 +285,13 @@ def _counters(state: ScreenState) -> RenderableType:
         "items": state.items,
         "recommendations": state.recommendations,
     }
+    if width >= NARROW:
+        return _columns(counts)
+    names = list(counts)
+    return Group(*(_columns({name: counts[name] for name in part}) for part in (names[:4], names[4:])))
+
+
+def _columns(counts: dict[str, int]) -> RenderableType:
     grid = Table.grid(padding=(0, 0, 0, 2))
     for _ in counts:
         grid.add_column(no_wrap=True, justify="right")

@@ -1,8 +1,8 @@
 """Simulated shoppers: sessions, interests that move, purchases that follow clicks. Seeded.
 
-A shopper has one to three interests (shelves). A session has one of them in focus and looks around near it; now
-and then a shopper clicks at random, loses an interest or finds a new one. Time is simulated: a shopper comes
-about once a day (the first time within the first day), so 200 shoppers send some 2,000 events a simulated day.
+A shopper has one to three interests (shelves). A session has one of them in focus and looks around near it;
+now and then a shopper clicks at random, or one interest gives way to another. Time is simulated: a shopper
+comes about once a day, so 200 shoppers send some 2,000 events a simulated day.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class Shopper:
 class Shop:
     """A simulated shop. The same arguments give the same events.
 
-    ``users`` shoppers buy among ``items``; the clock starts at ``start_ms`` (milliseconds since 1970-01-01 UTC).
-    After ``shift_after`` events the popular shelves change and every shopper's interests are drawn anew: a drift
-    that a recommender should notice. Raises ``SettingsError`` without users or items.
+    ``users`` shoppers buy among ``items``; the clock starts at ``start_ms`` (milliseconds since
+    1970-01-01 UTC). After ``shift_after`` events the popular shelves change and every shopper's interests are
+    drawn anew: a drift that a recommender should notice. Raises ``SettingsError`` without users or items.
     """
 
     def __init__(
