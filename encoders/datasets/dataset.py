@@ -14,7 +14,7 @@ from encoders.events import Interaction, Item
 Skipped: TypeAlias = Counter[str]
 """How many lines were left out, by reason."""
 
-Case: TypeAlias = tuple[tuple[int, ...], int]
+Case: TypeAlias = tuple[list[int], int]
 """One question to a recommender: (history, oldest first; the item that came next), indices into ``items``."""
 
 
@@ -36,7 +36,7 @@ class LeaveOneOut:
     ``valid`` and ``test`` hold one case a user, whose history is everything that came before the target.
     """
 
-    sequences: list[tuple[int, ...]]
+    sequences: list[list[int]]
     valid: list[Case]
     test: list[Case]
 

@@ -60,7 +60,7 @@ def load(path: Path) -> Dataset:
     )
 
 
-def _sequences(rows: Iterator[_Row]) -> dict[str, tuple[int, ...]]:
+def _sequences(rows: Iterator[_Row]) -> dict[str, list[int]]:
     """Put a user's training sequence together again from its published (prefix, target) rows.
 
     Prefixes are cut to the newest 50 items, so no single row need hold the whole; the rows of a user run from
@@ -72,18 +72,18 @@ def _sequences(rows: Iterator[_Row]) -> dict[str, tuple[int, ...]]:
     for cases in by_user.values():
         if len(cases[0][0]) > len(cases[-1][0]):
             cases.reverse()
-    return {user: (*cases[0][0], *(target for _, target in cases)) for user, cases in by_user.items()}
+    return {user: [*cases[0][0], *(target for _, target in cases)] for user, cases in by_user.items()}
 
 
 def _whole(
-    sequences: dict[str, tuple[int, ...]], valids: dict[str, Case], tests: dict[str, Case]
-) -> dict[str, tuple[int, ...]]:
+    sequences: dict[str, list[int]], valids: dict[str, Case], tests: dict[str, Case]
+) -> dict[str, list[int]]:
     """All that a user did: the training sequence, the validation target, the test target."""
     targets = {user: [cases[user][1] for cases in (valids, tests) if user in cases] for user in tests}
-    return {user: (*sequences.get(user, ()), *last) for user, last in targets.items()}
+    return {user: [*sequences.get(user, []), *last] for user, last in targets.items()}
 
 
-def _interactions(whole: dict[str, tuple[int, ...]], items: list[Item]) -> Iterator[Interaction]:
+def _interactions(whole: dict[str, list[int]], items: list[Item]) -> Iterator[Interaction]:
     sequences = list(whole.items())
     timestamp_ms, position = START_MS, 0
     while sequences:
@@ -102,7 +102,7 @@ def _rows(path: Path, n_items: int, skipped: Skipped) -> Iterator[_Row]:
 
     def parse(_: int, line: str) -> _Row:
         user, history, target = pick(line.split("\t"))
-        indices = (*map(int, history.split()), int(target))
+        indices = [*map(int, history.split()), int(target)]
         if not all(0 <= index < n_items for index in indices):
             raise ValueError("no such item")
         return values.identifier(user), (indices[:-1], indices[-1])
