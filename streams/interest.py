@@ -86,7 +86,7 @@ class FoldContext:
     decode: Decode
     bounds: Bounds
     now_ms: int
-    epoch: str = ""
+    epoch: int = 0
 
 
 @dataclass(slots=True)
@@ -96,11 +96,17 @@ class Folded:
     steps: list[Step] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     outcomes: list[tuple[Received, Outcome]] = field(default_factory=list)
+    applied: list[tuple[Received, Interaction]] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
         """Whether the user's state differs from the stored one."""
         return any(outcome is not Outcome.REDELIVERED for _, outcome in self.outcomes)
+
+    @property
+    def refreshed(self) -> bool:
+        """Whether to publish: something was applied, now or before a fault that may have cost the message."""
+        return any(outcome in (Outcome.APPLIED, Outcome.REDELIVERED) for _, outcome in self.outcomes)
 
 
 def fold(user: UserState, events: Sequence[tuple[Received, Interaction]], context: FoldContext) -> Folded:
@@ -139,7 +145,7 @@ def _place(
     user: UserState, received: Received, event: Interaction, folded: Folded, context: FoldContext
 ) -> Outcome:
     history, bounds = user.history, context.bounds
-    source = f"{context.epoch}{received.topic}:{received.partition}"
+    source = f"{context.epoch}/{received.topic}:{received.partition}"
     if received.offset <= history.offsets.get(source, -1):
         return Outcome.REDELIVERED
     history.offsets[source] = received.offset
@@ -194,6 +200,7 @@ def _unknown(item_id: str, bounds: Bounds, full: bool = False) -> Rejected:
 
 def _apply(user: UserState, received: Received, event: Interaction, folded: Folded, bounds: Bounds) -> None:
     history = user.history
+    folded.applied.append((received, event))
     gap_ms = event.timestamp_ms - history.latest_ms if history.applied else 0
     folded.steps.append(Step(event.item_id, event.event_type, gap_ms / 1000))
     history.events.append(Applied(event.item_id, int(event.event_type), event.timestamp_ms))

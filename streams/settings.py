@@ -50,8 +50,8 @@ class KafkaSettings(Section):
     session_timeout_seconds: Seconds = Field(
         10.0, description="Takeover after a worker died takes this long."
     )
-    source_epoch: str = Field(
-        "", pattern=r"^[A-Za-z0-9._-]*$", description="Change it when topics were deleted and made anew."
+    source_epoch: int = Field(
+        0, ge=0, lt=8_192, description="Raise it when topics were deleted and made anew: offsets restart."
     )
 
 

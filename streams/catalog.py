@@ -1,0 +1,132 @@
+"""The catalogue: items in, vectors out.
+
+An item's text is encoded once: a message that changes price or availability alone writes the stored vectors
+again. Every worker reads all items' vectors (``catalog_replica``), whichever worker encoded them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+import numpy as np
+
+from encoders.events import Item
+from exporters.vector_store import ItemRecord, Vector
+from streams.codec import Delisted, Limits, Rejected, decode_item
+from streams.dead_letters import dead_letter
+from streams.interest import DeadLetter, Received
+from streams.serving import Serving
+
+EPOCH_SHIFT = 40
+"""Offsets below 2**40 and epochs below 2**13 together stay exact in Qdrant's 64-bit floats."""
+
+
+def text_digest(text: str) -> str:
+    """Names a text, so that an unchanged one is not encoded again."""
+    return blake2b(text.encode(errors="replace"), digest_size=12).hexdigest()
+
+
+class CatalogPipeline:
+    """One micro-batch of ``items``: decode, encode what changed, upsert; blocking work in ``executor``."""
+
+    def __init__(self, serving: Serving, limits: Limits, source_epoch: int = 0) -> None:
+        self._serving = serving
+        self._limits = limits
+        # A topic that was made anew counts from 0 again, and must still outrank what is stored.
+        self._epoch_offset = source_epoch << EPOCH_SHIFT
+
+    async def process(self, messages: Sequence[Received]) -> None:
+        """Store a batch; returns when it is durable and its dead letters are delivered. Safe to repeat."""
+        latest, refused = self._decode(messages)
+        serving, metrics = self._serving, self._serving.metrics
+        await serving.publish([dead_letter(one) for one in refused])
+        await serving.in_thread(self._write, latest)
+        for one in refused:
+            metrics.dead_letters.labels("items", one.rejected.reason).inc()
+        metrics.items.labels("dead_lettered").inc(len(refused))
+        metrics.known_items.set(len(serving.replica))
+
+    def _decode(
+        self, messages: Sequence[Received]
+    ) -> tuple[dict[str, tuple[int, Item | Delisted]], list[DeadLetter]]:
+        """The last message of each item with its offset, and what cannot be read."""
+        latest: dict[str, tuple[int, Item | Delisted]] = {}
+        refused = []
+        for message in messages:
+            decoded = decode_item(message.key, message.value, self._limits)
+            if isinstance(decoded, Rejected):
+                refused.append(DeadLetter(message, decoded))
+            else:
+                latest[decoded.item_id] = (message.offset, decoded)
+        return latest, refused
+
+    def _write(self, latest: dict[str, tuple[int, Item | Delisted]]) -> None:
+        if not latest:
+            return
+        serving = self._serving
+        found = serving.store.retrieve_items(serving.names, list(latest), with_text=True)
+        stored = dict(zip(latest, found, strict=True))
+        now_ms = serving.clock_ms()
+        with serving.metrics.stage("item_encode"):
+            text_vectors = self._text_vectors(latest, stored)
+        records = []
+        for item_id, (offset, decoded) in latest.items():
+            order = offset + self._epoch_offset
+            record = _record(decoded, order, stored[item_id], text_vectors.get(item_id), now_ms)
+            if record is not None:
+                records.append(record)
+        if not records:
+            return
+        records = self._with_vectors(records)
+        with serving.metrics.stage("item_upsert"):
+            serving.store.upsert_items(serving.names, records)
+        serving.replica.add(records)
+
+    def _text_vectors(
+        self, latest: dict[str, tuple[int, Item | Delisted]], stored: dict[str, ItemRecord | None]
+    ) -> dict[str, Vector]:
+        """Encode the texts that the store does not hold yet: item id -> [t]."""
+        texts: dict[str, str] = {}
+        for item_id, (_, decoded) in latest.items():
+            if isinstance(decoded, Item) and not _same_text(stored[item_id], decoded):
+                texts[item_id] = decoded.text
+        self._serving.metrics.items.labels("encoded").inc(len(texts))
+        self._serving.metrics.items.labels("unchanged_text").inc(len(latest) - len(texts))
+        if not texts:
+            return {}
+        return dict(zip(texts, self._serving.model.encode_texts(list(texts.values())), strict=True))
+
+    def _with_vectors(self, records: list[ItemRecord]) -> list[ItemRecord]:
+        vectors = self._serving.model.item_vectors(np.stack([one.text_vector for one in records]))
+        return [replace(one, vector=vector) for one, vector in zip(records, vectors, strict=True)]
+
+
+def _same_text(stored: ItemRecord | None, item: Item) -> bool:
+    return stored is not None and stored.text_digest == text_digest(item.text)
+
+
+def _record(
+    decoded: Item | Delisted, offset: int, stored: ItemRecord | None, text_vector: Vector | None, now_ms: int
+) -> ItemRecord | None:
+    """The record to write; a delisted item stays (histories point to it) but is never recommended."""
+    if isinstance(decoded, Delisted):
+        if stored is None:
+            return None
+        return replace(stored, available=False, source_offset=offset, updated_at_ms=now_ms)
+    if text_vector is None:
+        assert stored is not None
+        text_vector = stored.text_vector
+    return ItemRecord(
+        item_id=decoded.item_id,
+        vector=np.empty(0, np.float32),
+        text_vector=text_vector,
+        title=decoded.title,
+        categories=decoded.categories,
+        price=decoded.price,
+        available=decoded.available,
+        text_digest=text_digest(decoded.text),
+        source_offset=offset,
+        updated_at_ms=now_ms,
+    )

@@ -1,0 +1,30 @@
+"""``freshet worker``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from streams.settings import load_settings
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with settings.")
+def worker(config: Path | None) -> None:
+    """Consume clicks and purchases, keep interest vectors, publish recommendations.
+
+    \b
+    Settings come from the environment or a TOML file, for example:
+        FRESHET_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 \\
+        FRESHET_MODEL__PATH=models FRESHET_QDRANT__PATH=data/qdrant freshet worker
+
+    Start more workers to share the load: Kafka divides the partitions among them (they then need a Qdrant
+    server, FRESHET_QDRANT__URL). Stop with Ctrl-C or SIGTERM; a killed worker's events are read again.
+    """
+    from streams.worker import run_worker
+
+    settings = load_settings(config)
+    logging.basicConfig(level=settings.log.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run_worker(settings)

@@ -1,0 +1,142 @@
+"""The one place where parts are put together: settings in, a wired worker out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from encoders.runtime import ServingModel
+from exporters.metrics import Metrics
+from exporters.model_store import load_model
+from exporters.publisher import KafkaPublisher
+from exporters.vector_store import CollectionNames, VectorSizes, VectorStore
+from streams.catalog import CatalogPipeline
+from streams.catalog_replica import CatalogReplica
+from streams.codec import Limits
+from streams.interest import Bounds
+from streams.kafka.connection import aiokafka_options
+from streams.pipeline import InterestPipeline, Policy
+from streams.recommending import DAY_MS, Rules
+from streams.serving import Serving
+from streams.settings import ModelSettings, QdrantSettings, Settings
+from streams.trending_board import TrendingBoard
+from streams.user_cache import UserCache
+from streams.user_states import UserStates
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Progress:
+    """When each agent last acknowledged a batch, seconds on the monotonic clock; the watchdog looks at it."""
+
+    marks: dict[str, float] = field(default_factory=dict)
+
+    def mark(self, agent: str) -> None:
+        """Note that an agent has acknowledged a batch just now."""
+        self.marks[agent] = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A wired worker, before Faust runs it."""
+
+    serving: Serving
+    publisher: KafkaPublisher
+    catalog: CatalogPipeline
+    interest: InterestPipeline
+    executor: ThreadPoolExecutor
+    progress: Progress
+
+
+def open_store(settings: QdrantSettings) -> VectorStore:
+    """Qdrant by URL, or the engine in this process. Raises ``StoreError`` or ``StoreUnavailable``."""
+    if settings.url is None:
+        from exporters.qdrant_edge import EdgeVectorStore
+
+        return EdgeVectorStore(settings.path)
+    from exporters.qdrant_server import ServerVectorStore
+
+    return ServerVectorStore(
+        settings.url,
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        timeout_seconds=settings.timeout_seconds,
+        retries=settings.retries,
+        ca_file=settings.ca_file,
+    )
+
+
+def open_model(settings: ModelSettings) -> ServingModel:
+    """Load and verify the model. Raises ``ModelNotFound`` or ``ModelCorrupt``."""
+    return load_model(settings.path, threads=settings.threads, device=settings.device)
+
+
+def open_collections(
+    settings: Settings, model: ServingModel
+) -> tuple[VectorStore, CollectionNames, VectorSizes]:
+    """The store, with the model's collections in it."""
+    store = open_store(settings.qdrant)
+    names = CollectionNames.of(model.version, settings.qdrant.collection_prefix)
+    sizes = VectorSizes(item=model.dim, text=model.text_dim, state=model.state_dim)
+    store.ensure_collections(names, sizes)
+    return store, names, sizes
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What is held back, in the pure core's terms."""
+    chosen = settings.recommendations
+    return Rules(
+        k=chosen.k,
+        hide_seen_ms=round(chosen.hide_seen_days * DAY_MS),
+        hide_bought_ms=round(chosen.hide_bought_days * DAY_MS),
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Bounds and rules, in the pure core's terms."""
+    inputs, history = settings.input, settings.history
+    return Policy(
+        limits=Limits(inputs.max_value_bytes, round(inputs.max_future_seconds * 1000)),
+        bounds=Bounds(
+            events=history.events,
+            seen_items=history.seen_items,
+            bought_items=history.bought_items,
+            event_ids=history.event_ids,
+            waiting=inputs.max_waiting_per_user,
+            wait_ms=round(inputs.unknown_item_wait_seconds * 1000),
+        ),
+        rules=rules_of(settings),
+        source_epoch=settings.kafka.source_epoch,
+    )
+
+
+def compose(settings: Settings) -> Parts:
+    """Wire a worker: loads the model, opens the store, reads the catalogue; blocks.
+
+    Raises ``FreshetError``s that say what is missing.
+    """
+    metrics = Metrics()
+    model = open_model(settings.model)
+    metrics.model.labels(model.version, model.dim).set(1)
+    store, names, sizes = open_collections(settings, model)
+    replica = CatalogReplica(store, names)
+    log.info("model %s, %d items in the store", model.version, replica.refresh())
+    metrics.known_items.set(len(replica))
+    publisher = KafkaPublisher(aiokafka_options(settings.kafka), settings.kafka.topic_prefix)
+    # Two threads: a batch of each agent is worked on at a time, and the event loop stays free.
+    executor = ThreadPoolExecutor(2, thread_name_prefix="batch")
+    serving = Serving(store, names, model, replica, publisher, metrics, executor)
+    policy = policy_of(settings)
+    states = UserStates(store, names, sizes, UserCache(settings.batch.cached_users))
+    half_life = settings.recommendations.trending_half_life_hours
+    trending = TrendingBoard(store, names, half_life, policy.source_epoch)
+    return Parts(
+        serving=serving,
+        publisher=publisher,
+        catalog=CatalogPipeline(serving, policy.limits, policy.source_epoch),
+        interest=InterestPipeline(serving, states, trending, policy),
+        executor=executor,
+        progress=Progress(),
+    )

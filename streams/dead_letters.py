@@ -1,0 +1,33 @@
+"""What is set aside: the received bytes unchanged, and headers that say where from and why. Pure."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from exporters.publisher import Outgoing
+from streams.interest import DeadLetter
+from streams.messages import SCHEMA_VERSION
+
+TOPIC = "dead-letters"
+APP_VERSION = version("freshet")
+MAX_ERROR_BYTES = 1_000
+
+
+def dead_letter(letter: DeadLetter) -> Outgoing:
+    """The message for ``dead-letters``; header values are UTF-8 text."""
+    received, rejected = letter.received, letter.rejected
+    headers = {
+        "topic": received.topic,
+        "partition": str(received.partition),
+        "offset": str(received.offset),
+        "reason": rejected.reason,
+        "error": rejected.error,
+        "app_version": APP_VERSION,
+        "schema_version": SCHEMA_VERSION,
+    }
+    return Outgoing(
+        topic=TOPIC,
+        key=received.key,
+        value=received.value,
+        headers=[(name, text.encode(errors="replace")[:MAX_ERROR_BYTES]) for name, text in headers.items()],
+    )

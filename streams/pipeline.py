@@ -1,0 +1,242 @@
+"""One micro-batch of interactions, from bytes to acknowledged recommendations.
+
+The order is what makes a crash at any point harmless (``docs/topology.md``):
+
+1. decode; group by user; load states (cache, then one batched read)
+2. fold: drop what the stored offsets say was applied, and repeated ids; step the encoder; retrieve; choose
+3. publish dead letters — before the write, because after it a replay would take them for done
+4. compare-and-swap the users, and wait; users whose write lost are read and folded again
+5. publish recommendations; only then does the caller acknowledge the batch
+
+A replayed batch finds its offsets applied, changes nothing, and publishes each user's recommendation again,
+with the same content. Events that waited for an item have no acknowledgement to hold back: for them 5 comes
+before 4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from encoders.errors import StoreUnavailable
+from encoders.events import EventType, Interaction
+from exporters.publisher import Outgoing
+from streams.codec import Limits, Rejected, decode_interaction
+from streams.dead_letters import dead_letter
+from streams.interest import Bounds, DeadLetter, FoldContext, Folded, Outcome, Received, fold, run_steps
+from streams.messages import SCHEMA_VERSION, Recommendation
+from streams.recommending import Rules, choose, compose, held_back
+from streams.serving import Serving
+from streams.state import UserState
+from streams.trending_board import TrendingBoard
+from streams.user_states import UserStates
+
+EVENT_TYPES = {"clicks": EventType.CLICK, "purchases": EventType.PURCHASE}
+CONFLICT_ROUNDS = 10
+Events = list[tuple[Received, Interaction]]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch that is worked out and not yet carried out."""
+
+    users: list[UserState] = field(default_factory=list)
+    folded: list[Folded] = field(default_factory=list)
+    recommendations: list[Recommendation] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the settings say about input, history and recommendations."""
+
+    limits: Limits
+    bounds: Bounds
+    rules: Rules
+    source_epoch: int = 0
+
+
+class InterestPipeline:
+    """Micro-batches of ``clicks`` and ``purchases``, one at a time; blocking work runs in ``executor``."""
+
+    def __init__(self, serving: Serving, states: UserStates, trending: TrendingBoard, policy: Policy) -> None:
+        self._serving = serving
+        self._metrics = serving.metrics
+        self._states = states
+        self._trending = trending
+        self._policy = policy
+        self._lock = asyncio.Lock()
+
+    async def process(self, messages: Sequence[Received]) -> None:
+        """Carry a batch out; returns when all is durable and delivered. Safe to repeat after any fault.
+
+        Raises ``StoreUnavailable`` or ``BrokerUnavailable`` when it should be repeated later.
+        """
+        async with self._lock:
+            self._metrics.batch_events.observe(len(messages))
+            with self._metrics.stage("decode"):
+                by_user, refused = self._decode(messages)
+            await self._serving.publish([dead_letter(one) for one in refused])
+            await self._refresh(by_user, publish_first=False)
+            for one in refused:
+                self._metrics.dead_letters.labels(one.received.topic, one.rejected.reason).inc()
+                self._metrics.events.labels(one.received.topic, Outcome.DEAD_LETTERED).inc()
+
+    async def release(self) -> None:
+        """Apply the waiting events whose item has arrived and refuse those that waited too long."""
+        async with self._lock:
+            due = await self._serving.in_thread(self._due_users)
+            if due:
+                await self._refresh({user_id: [] for user_id in due}, publish_first=True)
+
+    async def partitions_moved(self, partitions: Iterable[int]) -> dict[tuple[str, int], int]:
+        """Forget what another worker may change now, and read what this one must know of its partitions.
+
+        Returns the last counted offset of each (topic, partition).
+        """
+        async with self._lock:
+            owned = set(partitions)
+            await self._serving.in_thread(self._states.take_over, owned)
+            return await self._serving.in_thread(self._trending.load, owned)
+
+    async def flush(self) -> None:
+        """Write the trending counts now."""
+        async with self._lock:
+            await self._serving.in_thread(lambda: self._trending.flush(self._serving.clock_ms(), force=True))
+
+    async def _refresh(self, by_user: dict[str, Events], *, publish_first: bool) -> None:
+        """Steps 2 to 5 for these users; those whose write lost to another worker go round again."""
+        for _ in range(CONFLICT_ROUNDS):
+            if not by_user:
+                return
+            prepared = await self._serving.in_thread(self._prepare, by_user)
+            await self._serving.publish(
+                [dead_letter(one) for each in prepared.folded for one in each.dead_letters]
+            )
+            if publish_first:
+                await self._announce(prepared, lost=set())
+            lost = set(await self._serving.in_thread(self._commit, prepared))
+            if not publish_first:
+                await self._announce(prepared, lost)
+            self._account(prepared, lost)
+            by_user = {user_id: events for user_id, events in by_user.items() if user_id in lost}
+        raise StoreUnavailable(f"{len(by_user)} users are written by another worker all the time")
+
+    def _decode(self, messages: Sequence[Received]) -> tuple[dict[str, Events], list[DeadLetter]]:
+        by_user: dict[str, Events] = {}
+        refused = []
+        now_ms = self._serving.clock_ms()
+        for message in messages:
+            event = self._read(message, now_ms)
+            if isinstance(event, Rejected):
+                refused.append(DeadLetter(message, event))
+            else:
+                by_user.setdefault(event.user_id, []).append((message, event))
+        return by_user, refused
+
+    def _read(self, message: Received, now_ms: int) -> Interaction | Rejected:
+        event_type = EVENT_TYPES[message.topic]
+        return decode_interaction(event_type, message.key, message.value, now_ms, self._policy.limits)
+
+    def _prepare(self, by_user: dict[str, Events]) -> Prepared:
+        with self._metrics.stage("state"):
+            users = self._states.load(list(by_user))
+            self._serving.replica.ensure(_items_of(users, by_user.values()))
+        context = self._context()
+        folded = [fold(user, by_user[user.user_id], context) for user in users]
+        with self._metrics.stage("encode"):
+            run_steps(
+                self._serving.model.step, users, [one.steps for one in folded], self._serving.replica.vectors
+            )
+        refreshed = [user for user, one in zip(users, folded, strict=True) if one.refreshed]
+        return Prepared(users, folded, self._recommend(refreshed))
+
+    def _context(self) -> FoldContext:
+        now_ms = self._serving.clock_ms()
+        return FoldContext(
+            known=self._serving.replica.vectors.__contains__,
+            decode=lambda message: self._read(message, now_ms),
+            bounds=self._policy.bounds,
+            now_ms=now_ms,
+            epoch=self._policy.source_epoch,
+        )
+
+    def _recommend(self, users: Sequence[UserState]) -> list[Recommendation]:
+        """A recommendation for each of the users that has an applied event."""
+        rules = self._policy.rules
+        active = [user for user in users if user.history.last is not None]
+        if not active:
+            return []
+        hidden = [held_back(user.history, rules) for user in active]
+        with self._metrics.stage("retrieve"):
+            nearest = self._serving.store.nearest_items(
+                self._serving.names,
+                np.stack([user.interest for user in active]),
+                [rules.k + len(items) for items in hidden],
+            )
+        now_ms = self._serving.clock_ms()
+        version = self._serving.model.version
+        return [
+            compose(user.user_id, user.history, choose(found, items, rules.k), version, now_ms)
+            for user, items, found in zip(active, hidden, nearest, strict=True)
+        ]
+
+    def _commit(self, prepared: Prepared) -> list[str]:
+        """Write the users that changed; returns those whose write lost."""
+        changed = [user for user, one in zip(prepared.users, prepared.folded, strict=True) if one.changed]
+        with self._metrics.stage("upsert"):
+            lost = self._states.save(changed, self._serving.clock_ms())
+        for user, one in zip(prepared.users, prepared.folded, strict=True):
+            if not one.changed:
+                self._states.keep(user)
+            if user.user_id not in lost:
+                self._count_trending(one)
+        self._trending.flush(self._serving.clock_ms())
+        self._metrics.conflicts.inc(len(lost))
+        return lost
+
+    def _count_trending(self, folded: Folded) -> None:
+        for received, event in folded.applied:
+            self._trending.count(received, event.item_id, event.event_type, event.timestamp_ms)
+
+    async def _announce(self, prepared: Prepared, lost: set[str]) -> None:
+        """Publish the recommendations of the users whose write won."""
+        due = [one for one in prepared.recommendations if one.user_id not in lost]
+        with self._metrics.stage("publish"):
+            await self._serving.publish([_outgoing(one) for one in due])
+        self._metrics.recommendations.labels(self._serving.model.version).inc(len(due))
+
+    def _account(self, prepared: Prepared, lost: set[str]) -> None:
+        now_ms = self._serving.clock_ms()
+        for user, folded in zip(prepared.users, prepared.folded, strict=True):
+            if user.user_id in lost:
+                continue
+            for received, outcome in folded.outcomes:
+                self._metrics.events.labels(received.topic, outcome).inc()
+                if outcome is Outcome.APPLIED:
+                    self._metrics.freshness.observe(max(0, now_ms - received.timestamp_ms) / 1000)
+            for letter in folded.dead_letters:
+                self._metrics.dead_letters.labels(letter.received.topic, letter.rejected.reason).inc()
+        self._metrics.cached_users.set(len(self._states))
+        self._metrics.waiting.set(self._states.waiting_count)
+
+    def _due_users(self) -> list[str]:
+        self._serving.replica.ensure(self._states.waiting_items())
+        return self._states.due(self._serving.replica.vectors.__contains__, self._serving.clock_ms())
+
+
+_json = msgspec.json.Encoder()
+_HEADERS = (("schema_version", SCHEMA_VERSION.encode()),)
+
+
+def _outgoing(message: Recommendation) -> Outgoing:
+    return Outgoing("recommendations", message.user_id.encode(), _json.encode(message), _HEADERS)
+
+
+def _items_of(users: Sequence[UserState], events: Iterable[Events]) -> set[str]:
+    """Every item that this batch asks about."""
+    items = {event.item_id for each in events for _, event in each}
+    return items | {one.item_id for user in users for one in user.history.waiting}

@@ -1,0 +1,46 @@
+"""What both pipelines work with: the model, the stores, the way out, and a thread for what blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from encoders.runtime import ServingModel
+from exporters.metrics import Metrics
+from exporters.publisher import Outgoing, Publisher
+from exporters.vector_store import CollectionNames, VectorStore
+from streams.catalog_replica import CatalogReplica
+
+Result = TypeVar("Result")
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The wired surroundings of a pipeline."""
+
+    store: VectorStore
+    names: CollectionNames
+    model: ServingModel
+    replica: CatalogReplica
+    publisher: Publisher
+    metrics: Metrics
+    executor: Executor
+    clock_ms: Callable[[], int] = wall_clock_ms
+
+    async def in_thread(self, function: Callable[..., Result], *args: object) -> Result:
+        """Run what blocks (ONNX Runtime, Qdrant) off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, function, *args)
+
+    async def publish(self, messages: list[Outgoing]) -> None:
+        """Publish and await every delivery. Raises ``BrokerUnavailable``."""
+        if messages:
+            await self.publisher.publish(messages)

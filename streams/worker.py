@@ -1,0 +1,43 @@
+"""Run a worker: everything that can be wrong is found before Faust starts, so that it is one clear line."""
+
+from __future__ import annotations
+
+import logging
+
+import faust
+
+from streams.composition import compose
+from streams.faust_app import make_app
+from streams.http_server import bind
+from streams.kafka.topics import ensure_topics
+from streams.settings import Settings
+from streams.topology import define_agents
+from streams.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
+
+
+def run_worker(settings: Settings) -> None:
+    """Consume, recommend and publish until SIGTERM or SIGINT.
+
+    Raises ``FreshetError`` before the start; afterwards a worker that cannot go on ends the process.
+    """
+    _use_uvloop()
+    listener = bind(settings.http)
+    ensure_topics(settings.kafka)
+    parts = compose(settings)
+    app = make_app(settings)
+    define_agents(app, parts, settings)
+    upkeep = Upkeep(app, parts, settings, listener)
+    host, port = listener.getsockname()[:2]
+    log.info("metrics and health on http://%s:%d", host, port)
+    faust.Worker(app, upkeep, loglevel=settings.log.level, redirect_stdouts=False).execute_from_commandline()
+
+
+def _use_uvloop() -> None:
+    try:
+        import mode.loop
+
+        mode.loop.use("uvloop")
+    except ImportError:
+        log.info("uvloop is not installed; the standard event loop serves")
