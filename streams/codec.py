@@ -115,21 +115,14 @@ def _parse(decoder: msgspec.json.Decoder[Message], value: bytes | None, limits: 
     if len(value) > limits.max_value_bytes:
         return Rejected("too_large", f"{len(value)} bytes; the limit is {limits.max_value_bytes}")
     try:
+        value.decode()  # The parser skips unknown fields without reading their text.
         return decoder.decode(value)
-    except msgspec.ValidationError as error:
-        return Rejected("schema", str(error))
     except UnicodeDecodeError as error:
         return Rejected("not_utf8", str(error))
+    except msgspec.ValidationError as error:
+        return Rejected("schema", str(error))
     except (msgspec.DecodeError, RecursionError) as error:
-        return _not_json(value, error)
-
-
-def _not_json(value: bytes, error: Exception) -> Rejected:
-    try:
-        value.decode()
-    except UnicodeDecodeError as fault:
-        return Rejected("not_utf8", str(fault))
-    return Rejected("malformed_json", str(error))
+        return Rejected("malformed_json", str(error))
 
 
 def _check_key(key: bytes | None, expected: str, field: str) -> Rejected | None:

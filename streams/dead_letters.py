@@ -29,5 +29,10 @@ def dead_letter(letter: DeadLetter) -> Outgoing:
         topic=TOPIC,
         key=received.key,
         value=received.value,
-        headers=[(name, text.encode(errors="replace")[:MAX_ERROR_BYTES]) for name, text in headers.items()],
+        headers=[(name, _bounded(text)) for name, text in headers.items()],
     )
+
+
+def _bounded(text: str) -> bytes:
+    """The text as at most ``MAX_ERROR_BYTES`` of UTF-8, no character cut in two."""
+    return text.encode(errors="replace")[:MAX_ERROR_BYTES].decode(errors="ignore").encode()
