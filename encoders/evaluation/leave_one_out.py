@@ -33,7 +33,6 @@ def evaluate(method: Method, split: LeaveOneOut, n_items: int) -> dict[str, floa
     found = {f"recall_at_{k}": metrics.recall(ranks, k) for k in CUTOFFS}
     found |= {f"ndcg_at_{k}": metrics.ndcg(ranks, k) for k in CUTOFFS}
     found["precision_at_10"] = metrics.precision(ranks, 10)
-    found["mrr_at_10"] = metrics.mrr(ranks, 10)
     means = {name: float(values.mean()) for name, values in found.items()}
     return means | {"coverage_at_10": metrics.coverage(recommended)}
 
