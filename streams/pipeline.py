@@ -16,7 +16,7 @@ before 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -47,6 +47,10 @@ class Prepared:
     users: list[UserState] = field(default_factory=list)
     folded: list[Folded] = field(default_factory=list)
     recommendations: list[Recommendation] = field(default_factory=list)
+
+    def won(self, lost: set[str]) -> Iterator[Folded]:
+        """What was decided for the users whose write did not lose."""
+        return (one for user, one in zip(self.users, self.folded, strict=True) if user.user_id not in lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class InterestPipeline:
             with self._metrics.stage("decode"):
                 by_user, refused = self._decode(messages)
             await self._serving.publish([dead_letter(one) for one in refused])
-            await self._refresh(by_user, publish_first=False)
+            if by_user:
+                await self._refresh(by_user, publish_first=False)
             for one in refused:
                 self._metrics.dead_letters.labels(one.received.topic, one.rejected.reason).inc()
                 self._metrics.events.labels(one.received.topic, Outcome.DEAD_LETTERED).inc()
@@ -110,19 +115,19 @@ class InterestPipeline:
     async def _refresh(self, by_user: dict[str, Events], *, publish_first: bool) -> None:
         """Steps 2 to 5 for these users; those whose write lost to another worker go round again."""
         for _ in range(CONFLICT_ROUNDS):
-            if not by_user:
-                return
             prepared = await self._serving.in_thread(self._prepare, by_user)
             await self._serving.publish(
                 [dead_letter(one) for each in prepared.folded for one in each.dead_letters]
             )
             if publish_first:
                 await self._announce(prepared, lost=set())
-            lost = set(await self._serving.in_thread(self._commit, prepared))
+            lost = await self._serving.in_thread(self._commit, prepared)
             if not publish_first:
                 await self._announce(prepared, lost)
-            self._account(prepared, lost)
+            self._observe_freshness(prepared, lost)
             by_user = {user_id: events for user_id, events in by_user.items() if user_id in lost}
+            if not by_user:
+                return
         raise StoreUnavailable(f"{len(by_user)} users are written by another worker all the time")
 
     def _decode(self, messages: Sequence[Received]) -> tuple[dict[str, Events], list[DeadLetter]]:
@@ -184,18 +189,19 @@ class InterestPipeline:
             for user, items, found in zip(active, hidden, nearest, strict=True)
         ]
 
-    def _commit(self, prepared: Prepared) -> list[str]:
+    def _commit(self, prepared: Prepared) -> set[str]:
         """Write the users that changed; returns those whose write lost."""
         changed = [user for user, one in zip(prepared.users, prepared.folded, strict=True) if one.changed]
         with self._metrics.stage("upsert"):
-            lost = self._states.save(changed, self._serving.clock_ms())
+            lost = set(self._states.save(changed, self._serving.clock_ms()))
         for user, one in zip(prepared.users, prepared.folded, strict=True):
             if not one.changed:
                 self._states.keep(user)
-            if user.user_id not in lost:
-                self._count_trending(one)
+        # At once: what fails from here on is repeated, and finds these events applied already.
+        self._account(prepared, lost)
+        for one in prepared.won(lost):
+            self._count_trending(one)
         self._trending.flush(self._serving.clock_ms())
-        self._metrics.conflicts.inc(len(lost))
         return lost
 
     def _count_trending(self, folded: Folded) -> None:
@@ -210,18 +216,20 @@ class InterestPipeline:
         self._metrics.recommendations.labels(self._serving.model.version).inc(len(due))
 
     def _account(self, prepared: Prepared, lost: set[str]) -> None:
-        now_ms = self._serving.clock_ms()
-        for user, folded in zip(prepared.users, prepared.folded, strict=True):
-            if user.user_id in lost:
-                continue
+        for folded in prepared.won(lost):
             for received, outcome in folded.outcomes:
                 self._metrics.events.labels(received.topic, outcome).inc()
-                if outcome is Outcome.APPLIED:
-                    self._metrics.freshness.observe(max(0, now_ms - received.timestamp_ms) / 1000)
             for letter in folded.dead_letters:
                 self._metrics.dead_letters.labels(letter.received.topic, letter.rejected.reason).inc()
+        self._metrics.conflicts.inc(len(lost))
         self._metrics.cached_users.set(len(self._states))
         self._metrics.waiting.set(self._states.waiting_count)
+
+    def _observe_freshness(self, prepared: Prepared, lost: set[str]) -> None:
+        now_ms = self._serving.clock_ms()
+        for folded in prepared.won(lost):
+            for received, _ in folded.applied:
+                self._metrics.freshness.observe(max(0, now_ms - received.timestamp_ms) / 1000)
 
     def _due_users(self) -> list[str]:
         self._serving.replica.ensure(self._states.waiting_items())

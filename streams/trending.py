@@ -27,7 +27,7 @@ class DecayedCounts(Struct, array_like=True):
     """Fading counts of one partition.
 
     ``weights`` are logarithms to base 2 of the forward-decayed sums, so that no event is too late or too far
-    ahead to add. ``offsets`` (topic -> last counted offset) keep a replay from counting twice.
+    ahead to add. ``offsets`` (topic -> highest counted offset) tell how far they reach.
     """
 
     half_life_ms: float
@@ -39,13 +39,13 @@ class DecayedCounts(Struct, array_like=True):
         logarithm = log2(WEIGHTS[event_type]) + timestamp_ms / self.half_life_ms
         self.weights[item_id] = _log2_sum(self.weights.get(item_id), logarithm)
 
-    def count_once(
-        self, topic: str, offset: int, item_id: str, event_type: EventType, timestamp_ms: int
-    ) -> None:
-        """Count one event of a partition's topic, unless its offset was counted before."""
-        if offset <= self.offsets.get(topic, -1):
-            return
-        self.offsets[topic] = offset
+    def count(self, topic: str, offset: int, item_id: str, event_type: EventType, timestamp_ms: int) -> None:
+        """Count one event of a partition's topic; the order of offsets does not matter.
+
+        A batch arrives user by user and an event that waited arrives late, so an offset below the highest is
+        no repetition.
+        """
+        self.offsets[topic] = max(offset, self.offsets.get(topic, -1))
         self.add(item_id, event_type, timestamp_ms)
 
     def prune(self) -> None:

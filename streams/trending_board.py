@@ -28,13 +28,12 @@ class TrendingBoard:
         self._flushed_ms = 0
 
     def count(self, received: Received, item_id: str, event_type: EventType, timestamp_ms: int) -> None:
-        """Count an applied event; one that was counted before a fault is recognised by its offset."""
+        """Count an event that was applied by a write that won: that happens once, so nothing counts twice."""
         counts = self._counts.get(received.partition)
         if counts is None:
-            self.flush(0, force=True)
             self.load([*self._counts, received.partition])
             counts = self._counts[received.partition]
-        counts.count_once(received.topic, received.offset, item_id, event_type, timestamp_ms)
+        counts.count(received.topic, received.offset, item_id, event_type, timestamp_ms)
         self._dirty.add(received.partition)
 
     def load(self, partitions: Iterable[int]) -> dict[tuple[str, int], int]:
@@ -42,6 +41,7 @@ class TrendingBoard:
 
         Returns the last counted offset of each (topic, partition): no topic can end before it.
         """
+        self.flush(0, force=True)
         stored = {one.name: one.blob for one in self._store.read_counters(self._names)}
         self._dirty.clear()
         self._counts = {
