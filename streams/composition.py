@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
@@ -14,10 +13,12 @@ from exporters.publisher import KafkaPublisher
 from exporters.vector_store import CollectionNames, VectorSizes, VectorStore
 from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
+from streams.catalogue_gate import CatalogueGate
 from streams.codec import Limits
 from streams.interest import Bounds
 from streams.kafka.connection import aiokafka_options
 from streams.pipeline import InterestPipeline, Policy
+from streams.progress import Progress
 from streams.recommending import DAY_MS, Rules
 from streams.serving import Serving
 from streams.settings import ModelSettings, QdrantSettings, Settings
@@ -27,16 +28,8 @@ from streams.user_states import UserStates
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class Progress:
-    """When each agent last acknowledged a batch, seconds on the monotonic clock; the watchdog looks at it."""
-
-    marks: dict[str, float] = field(default_factory=dict)
-
-    def mark(self, agent: str) -> None:
-        """Note that an agent has acknowledged a batch just now."""
-        self.marks[agent] = time.monotonic()
+PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
+"""``model.device`` -> providers of ONNX Runtime in order of preference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +42,7 @@ class Parts:
     interest: InterestPipeline
     executor: ThreadPoolExecutor
     progress: Progress
+    gate: CatalogueGate
 
 
 def open_store(settings: QdrantSettings) -> VectorStore:
@@ -70,7 +64,7 @@ def open_store(settings: QdrantSettings) -> VectorStore:
 
 def open_model(settings: ModelSettings) -> ServingModel:
     """Load and verify the model. Raises ``ModelNotFound`` or ``ModelCorrupt``."""
-    return load_model(settings.path, threads=settings.threads, device=settings.device)
+    return load_model(settings.path, threads=settings.threads, providers=PROVIDERS[settings.device])
 
 
 def open_collections(
@@ -139,4 +133,5 @@ def compose(settings: Settings) -> Parts:
         interest=InterestPipeline(serving, states, trending, policy),
         executor=executor,
         progress=Progress(),
+        gate=CatalogueGate(),
     )

@@ -37,7 +37,7 @@ async def consume(stream: Any, process: Process, agent: str, parts: Parts, setti
         await carry_out(process, messages, agent, parts, batch.outage_seconds)
         for event in events:
             event.ack()
-        parts.progress.mark(agent)
+        parts.progress.acknowledged(((one.topic, one.partition), one.offset) for one in messages)
 
 
 async def carry_out(

@@ -31,7 +31,7 @@ class StartAtBeginning(driver.Consumer):  # type: ignore[misc]
         consumer = self._thread._ensure_consumer()
         fresh = [tp for tp in consumer.assignment() if committed.get(tp) is None]
         if fresh:
-            await self.call_thread(consumer.seek_to_beginning, *fresh)
+            await self._thread.call_thread(consumer.seek_to_beginning, *fresh)
         return committed
 
 

@@ -83,7 +83,9 @@ class InputSettings(Section):
     max_value_bytes: int = Field(65_536, ge=1_024, description="Larger values are dead-lettered unparsed.")
     max_future_seconds: Seconds = Field(300.0, description="Tolerance for producers whose clock runs ahead.")
     unknown_item_wait_seconds: float = Field(30.0, ge=0, description="How long a click waits for its item.")
-    max_waiting_per_user: int = Field(16, ge=0, le=1_000)
+    max_waiting_per_user: int = Field(
+        64, ge=0, le=1_000, description="Events of one user that may wait at a time."
+    )
 
 
 class BatchSettings(Section):

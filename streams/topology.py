@@ -40,4 +40,5 @@ def define_agents(app: faust.App, parts: Parts, settings: Settings) -> None:
 
     @app.agent(app.topic(f"{prefix}clicks", f"{prefix}purchases", **RAW), name="interest")
     async def interest(stream: Any) -> None:
+        await parts.gate.wait()
         await consume(stream, parts.interest.process, "interest", parts, settings)

@@ -9,12 +9,14 @@ import time
 from typing import Any
 
 import faust
+from faust.types import TP
 from mode import Service
 
 from encoders.errors import BrokerError, FreshetError, StoreUnavailable
 from streams.composition import Parts
 from streams.consume import EXIT_SOFTWARE, die
 from streams.http_server import HttpServer
+from streams.progress import Source
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ class Upkeep(Service):  # type: ignore[misc]
         self._http = HttpServer(listener, parts.serving.metrics, self.ready_reasons)
         self._assigned = False
         self._store_fault = ""
-        self._lag_since = time.monotonic()
+        self._begin = True
         app.on_partitions_assigned.connect(self._on_assigned)
         app.on_partitions_revoked.connect(self._on_revoked)
 
@@ -58,6 +60,8 @@ class Upkeep(Service):  # type: ignore[misc]
         reasons = []
         if not self._assigned:
             reasons.append("partitions: none assigned yet")
+        if not self._parts.gate.is_open:
+            reasons.append("catalogue: items are being stored")
         if self._store_fault:
             reasons.append(f"store: {self._store_fault}")
         return reasons
@@ -68,7 +72,7 @@ class Upkeep(Service):  # type: ignore[misc]
             await self.sleep(TICK_SECONDS)
             await self._try("refresh the catalogue", asyncio.to_thread(self._refresh))
             await self._try("release waiting events", self._parts.interest.release())
-            self._watch()
+            await self._try("measure the lag", self._measure())
 
     def _refresh(self) -> None:
         self._parts.serving.store.ping()
@@ -79,44 +83,45 @@ class Upkeep(Service):  # type: ignore[misc]
         """A passing outage is noted and tried again at the next tick; anything else ends the worker."""
         try:
             await work
+            self._store_fault = ""
         except (StoreUnavailable, BrokerError) as error:
             self._store_fault = str(error)
             log.warning("cannot %s: %s", what, error)
         except Exception:
+            if self.should_stop:
+                return
             log.exception("cannot %s", what)
             die(f"a fault that repeating cannot mend, while trying to {what}", EXIT_SOFTWARE)
-        else:
-            self._store_fault = ""
 
-    async def _on_assigned(self, app: faust.App, assigned: set[Any], **kwargs: Any) -> None:
-        prefix = self._settings.kafka.topic_prefix
-        partitions = {tp.partition for tp in assigned if tp.topic != f"{prefix}items"}
+    async def _on_assigned(self, app: faust.App, assigned: set[TP], **kwargs: Any) -> None:
+        partitions = {tp.partition for tp in assigned if self._source(tp)[0] != "items"}
         await self._parts.interest.partitions_moved(partitions)
+        self._begin = True
         self._assigned = True
-        self._lag_since = time.monotonic()
         log.info("assigned %d partitions of %d topics", len(assigned), len({tp.topic for tp in assigned}))
 
-    async def _on_revoked(self, app: faust.App, revoked: set[Any], **kwargs: Any) -> None:
+    async def _on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
         self._assigned = False
 
-    def _watch(self) -> None:
-        """End a worker that has lag and makes no progress: a stalled consumer tells nobody."""
-        lag = self._measure_lag()
-        now = time.monotonic()
-        if lag == 0:
-            self._lag_since = now
-        progress = max([self._lag_since, *self._parts.progress.marks.values()])
-        if now - progress > self._settings.batch.stall_seconds:
-            die(f"{lag} events behind and no progress for {now - progress:.0f} s", EXIT_SOFTWARE)
+    async def _measure(self) -> None:
+        """Lag of every partition; opens the gate at the start, and ends a worker that stalls."""
+        consumer, progress = self._app.consumer, self._parts.progress
+        owned = sorted(consumer.assignment())
+        if not self._assigned or not owned:
+            return
+        if self._begin:
+            committed = consumer._committed_offset
+            progress.begin({self._source(tp): committed.get(tp) or 0 for tp in owned})
+            self._begin = False
+        ends = await consumer.highwaters(*owned)
+        lag = progress.lag({self._source(tp): end or 0 for tp, end in ends.items()})
+        for (topic, partition), behind in lag.items():
+            self._parts.serving.metrics.lag.labels(topic, partition).set(behind)
+        quiet = time.monotonic() - progress.moved_at
+        self._parts.gate.look(sum(n for (topic, _), n in lag.items() if topic == "items"), quiet)
+        # A stalled consumer tells nobody: no error, only lag that stays.
+        if any(lag.values()) and quiet > self._settings.batch.stall_seconds:
+            die(f"{sum(lag.values())} events behind and no progress for {quiet:.0f} s", EXIT_SOFTWARE)
 
-    def _measure_lag(self) -> int:
-        """Messages on Kafka that are not acknowledged, over all partitions of this worker."""
-        consumer, prefix = self._app.consumer, self._settings.kafka.topic_prefix
-        total = 0
-        for tp in consumer.assignment():
-            end = consumer.highwater(tp)
-            done = consumer._committed_offset.get(tp) or consumer._read_offset.get(tp) or 0
-            lag = max(0, (end or 0) - done)
-            self._parts.serving.metrics.lag.labels(tp.topic.removeprefix(prefix), tp.partition).set(lag)
-            total += lag
-        return total
+    def _source(self, tp: TP) -> Source:
+        return tp.topic.removeprefix(self._settings.kafka.topic_prefix), tp.partition

@@ -10,6 +10,7 @@ from streams.composition import compose
 from streams.faust_app import make_app
 from streams.http_server import bind
 from streams.kafka.topics import ensure_topics
+from streams.logs import logging_config
 from streams.settings import Settings
 from streams.topology import define_agents
 from streams.upkeep import Upkeep
@@ -31,7 +32,13 @@ def run_worker(settings: Settings) -> None:
     upkeep = Upkeep(app, parts, settings, listener)
     host, port = listener.getsockname()[:2]
     log.info("metrics and health on http://%s:%d", host, port)
-    faust.Worker(app, upkeep, loglevel=settings.log.level, redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(
+        app,
+        upkeep,
+        loglevel=settings.log.level,
+        logging_config=logging_config(settings.log.level),
+        redirect_stdouts=False,
+    ).execute_from_commandline()
 
 
 def _use_uvloop() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import logging.config
 from pathlib import Path
 
 import click
 
+from streams.logs import logging_config
 from streams.settings import load_settings
 
 
@@ -26,5 +27,5 @@ def worker(config: Path | None) -> None:
     from streams.worker import run_worker
 
     settings = load_settings(config)
-    logging.basicConfig(level=settings.log.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.config.dictConfig(logging_config(settings.log.level))
     run_worker(settings)
