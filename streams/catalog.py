@@ -51,7 +51,7 @@ class CatalogPipeline:
     def _decode(
         self, messages: Sequence[Received]
     ) -> tuple[dict[str, tuple[int, Item | Delisted]], list[DeadLetter]]:
-        """The last message of each item with its offset, and what cannot be read."""
+        """The last message of each item with its rank (epoch and offset), and what cannot be read."""
         latest: dict[str, tuple[int, Item | Delisted]] = {}
         refused = []
         for message in messages:
@@ -59,7 +59,7 @@ class CatalogPipeline:
             if isinstance(decoded, Rejected):
                 refused.append(DeadLetter(message, decoded))
             else:
-                latest[decoded.item_id] = (message.offset, decoded)
+                latest[decoded.item_id] = (message.offset + self._epoch_offset, decoded)
         return latest, refused
 
     def _write(self, latest: dict[str, tuple[int, Item | Delisted]]) -> None:
@@ -67,22 +67,28 @@ class CatalogPipeline:
             return
         serving = self._serving
         found = serving.store.retrieve_items(serving.names, list(latest), with_text=True)
+        serving.replica.add([one for one in found if one is not None])
         stored = dict(zip(latest, found, strict=True))
-        now_ms = serving.clock_ms()
-        with serving.metrics.stage("item_encode"):
-            text_vectors = self._text_vectors(latest, stored)
-        records = []
-        for item_id, (offset, decoded) in latest.items():
-            order = offset + self._epoch_offset
-            record = _record(decoded, order, stored[item_id], text_vectors.get(item_id), now_ms)
-            if record is not None:
-                records.append(record)
+        # After a fault older messages come again: the replica must not go back where the store stays.
+        newer = {item_id: one for item_id, one in latest.items() if _outranks(one[0], stored[item_id])}
+        records = self._records(newer, stored)
         if not records:
             return
-        records = self._with_vectors(records)
         with serving.metrics.stage("item_upsert"):
             serving.store.upsert_items(serving.names, records)
         serving.replica.add(records)
+
+    def _records(
+        self, newer: dict[str, tuple[int, Item | Delisted]], stored: dict[str, ItemRecord | None]
+    ) -> list[ItemRecord]:
+        now_ms = self._serving.clock_ms()
+        with self._serving.metrics.stage("item_encode"):
+            text_vectors = self._text_vectors(newer, stored)
+            records = [
+                _record(decoded, offset, stored[item_id], text_vectors.get(item_id), now_ms)
+                for item_id, (offset, decoded) in newer.items()
+            ]
+            return self._with_vectors([one for one in records if one is not None])
 
     def _text_vectors(
         self, latest: dict[str, tuple[int, Item | Delisted]], stored: dict[str, ItemRecord | None]
@@ -99,8 +105,14 @@ class CatalogPipeline:
         return dict(zip(texts, self._serving.model.encode_texts(list(texts.values())), strict=True))
 
     def _with_vectors(self, records: list[ItemRecord]) -> list[ItemRecord]:
+        if not records:
+            return []
         vectors = self._serving.model.item_vectors(np.stack([one.text_vector for one in records]))
         return [replace(one, vector=vector) for one, vector in zip(records, vectors, strict=True)]
+
+
+def _outranks(offset: int, stored: ItemRecord | None) -> bool:
+    return stored is None or stored.source_offset < offset
 
 
 def _same_text(stored: ItemRecord | None, item: Item) -> bool:
