@@ -140,9 +140,9 @@ def from_interactions(
 ) -> TrainingSequences:
     """Split interactions by one global time: the oldest train, the newest ``valid_fraction`` validate.
 
-    ``index`` takes item ids to indices; other items are left out. Each validation row is an event of a user with a
-    history: the history is what the user did at strictly earlier times, the training part included. Raises
-    ``DataError`` where fewer than two events are usable.
+    ``index`` takes item ids to indices; other items are left out. Each validation row is an event of a user
+    with a history: the history is what the user did at strictly earlier times, the training part included.
+    Raises ``DataError`` where fewer than two events are usable.
     """
     events = sorted((e for e in interactions if e.item_id in index), key=lambda event: event.timestamp_ms)
     if len(events) < 2:

@@ -1,4 +1,4 @@
-"""Training that was interrupted goes on where it stood: tensors as safetensors, the rest as JSON, no pickle."""
+"""Training that was interrupted goes on where it stood: tensors as safetensors, the rest as JSON."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Checkpoint:
             ) from error
         if progress.fingerprint != fingerprint:
             raise SettingsError(
-                f"the checkpoint {self._folder} is of other data or settings: use those, or start without --resume"
+                f"the checkpoint {self._folder} is of other data or settings: start without --resume"
             )
         return progress, tensors
 

@@ -14,7 +14,7 @@ MASKED: Final = -1e9
 def softmax_loss(
     interests: Tensor, items: Tensor, targets: Tensor, weights: Tensor, temperature: float
 ) -> Tensor:
-    """Cross-entropy over all items: interests [k, d], items [n, d], targets [k], weights [k] -> weighted mean [].
+    """Cross-entropy over all items: interests [k, d], items [n, d], targets [k], weights [k] -> mean [].
 
     In-batch negatives alone lose half of the ranking quality against this, so all items it is while they fit.
     """
@@ -34,10 +34,10 @@ def sampled_softmax_loss(
 ) -> Tensor:
     """Cross-entropy over a sample of the items with logQ correction: an estimate of ``softmax_loss``.
 
-    interests [k, d], target_items [k, d], negative_items [s, d], hits [k, s] (true where a negative is the target),
-    negative_log_counts [s] (logarithm of how often the item is expected among the s draws), weights [k] -> [].
-    A target is always in its sum, so only the negatives are corrected: Bengio and Senécal (2008), and Yi et al.,
-    "Sampling-bias-corrected neural modeling" (2019).
+    interests [k, d], target_items [k, d], negative_items [s, d], hits [k, s] (true where a negative is the
+    target), negative_log_counts [s] (logarithm of how often the item is expected among the s draws),
+    weights [k] -> []. A target is always in its sum, so only the negatives are corrected: Bengio and
+    Senécal (2008), and Yi et al., "Sampling-bias-corrected neural modeling" (2019).
     """
     positive = (interests * target_items).sum(dim=-1, keepdim=True) / temperature  # [k, 1]
     negative = interests @ negative_items.T / temperature - negative_log_counts  # [k, s]

@@ -52,9 +52,9 @@ class ServingModel:
     ) -> tuple[Vector, Vector]:
         """Apply one event each to a batch of users.
 
-        ``state`` [b, state_dim], ``item`` [b, dim], ``event_type`` [b] (``EventType``), ``gap_seconds`` [b]: seconds
-        since the user's newest event so far, negative for a late one, 0 for the first. Returns the new states
-        [b, state_dim] and the interest vectors [b, dim], unit length.
+        ``state`` [b, state_dim], ``item`` [b, dim], ``event_type`` [b] (``EventType``), ``gap_seconds``
+        [b]: seconds since the user's newest event so far, negative for a late one, 0 for the first. Returns
+        the new states [b, state_dim] and the interest vectors [b, dim], unit length.
         """
         feed = {
             "state": _float(state),
@@ -70,8 +70,9 @@ class ServingModel:
     ) -> tuple[Vector, Vector]:
         """Apply whole histories to users without a state: the same as repeated ``step``.
 
-        ``items`` [b, t, dim], ``event_types`` [b, t], ``gaps`` [b, t] in seconds, ``lengths`` [b]: how many of the t
-        events count, from the left. Returns states [b, state_dim] and interests [b, dim]; zeros where a length is 0.
+        ``items`` [b, t, dim], ``event_types`` [b, t], ``gaps`` [b, t] in seconds, ``lengths`` [b]: how many
+        of the t events count, from the left. Returns states [b, state_dim] and interests [b, dim]; zeros
+        where a length is 0.
         """
         if items.shape[1] == 0:
             return self.initial_state(len(items)), np.zeros((len(items), self.dim), dtype=np.float32)

@@ -39,7 +39,7 @@ def _cuda_loads() -> bool:
 
 
 def open_session(path: Path, *, threads: int = 1, providers: Sequence[str] = (CPU,)) -> ort.InferenceSession:
-    """Load a graph; ``threads`` are its intra-op threads. ``InferenceSession.run`` may be called by several."""
+    """Load a graph; ``threads`` are its intra-op threads. Several threads may call ``run`` at once."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from encoders.config import EVENT_TYPE_SLOTS, ModelConfig
+from encoders.errors import ModelError
 from encoders.events import EventType
 from encoders.whitening import Whitening
 
@@ -33,12 +34,18 @@ class ItemTower(nn.Module):
 
     mean: Tensor
     projection: Tensor
+    scale: Tensor
 
     def __init__(self, config: ModelConfig, whitening: Whitening) -> None:
         super().__init__()
         text_dim = whitening.mean.shape[0]
+        if config.dim > text_dim:
+            raise ModelError(
+                f"dim {config.dim} is more than the text vectors have: choose at most {text_dim}"
+            )
+        self.dim = config.dim
         self.register_buffer("mean", torch.from_numpy(whitening.mean))  # [text_dim]
-        self.register_buffer("projection", torch.from_numpy(whitening.projection))  # [text_dim, d]
+        self.register_buffer("projection", torch.from_numpy(whitening.projection))  # [text_dim, text_dim]
         self.inner = nn.Linear(text_dim, config.item_hidden)
         self.outer = zeroed(nn.Linear(config.item_hidden, config.dim))
         self.register_buffer("scale", torch.zeros(()))
@@ -46,13 +53,24 @@ class ItemTower(nn.Module):
 
     def forward(self, text_vectors: Tensor) -> Tensor:
         """[n, text_dim] -> [n, d]."""
-        white = functional.normalize((text_vectors - self.mean) @ self.projection, dim=-1)  # [n, d]
-        hidden = self.dropout(functional.gelu(self.inner(text_vectors)))  # [n, item_hidden]
-        return functional.normalize(white + self.scale * self.outer(hidden), dim=-1)
+        return self.refine(self.whiten(text_vectors))
+
+    def whiten(self, text_vectors: Tensor) -> Tensor:
+        """The part that never learns, [n, text_dim] -> [n, text_dim]: training computes it once."""
+        return (text_vectors - self.mean) @ self.projection
+
+    def refine(self, white: Tensor) -> Tensor:
+        """Whitened vectors [n, text_dim] -> [n, d]; the residual sees the directions beyond d as well."""
+        features = functional.normalize(white, dim=-1) * math.sqrt(white.shape[-1])  # [n, text_dim]
+        hidden = functional.gelu(self.inner(self.dropout(features)))  # [n, item_hidden]
+        base = functional.normalize(white[:, : self.dim], dim=-1)  # [n, d]
+        return functional.normalize(base + self.scale * self.outer(hidden), dim=-1)
 
 
 class UserTower(nn.Module):
     """The recurrent user tower; a state is [m | h], [b, d + hidden], zeros for a new user."""
+
+    scale: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -71,7 +89,7 @@ class UserTower(nn.Module):
     def forward(
         self, state: Tensor, item: Tensor, event_type: Tensor, gap_seconds: Tensor
     ) -> tuple[Tensor, ...]:
-        """One step: state [b, s], item [b, d], event_type [b], gap_seconds [b] -> new state [b, s], interest [b, d]."""
+        """Step: state [b, s], item [b, d], event_type [b], gap_seconds [b] -> state, interest [b, d]."""
         mean, hidden = state[:, : self.dim], state[:, self.dim :]  # [b, d], [b, h]
         log_keep, log_add = self._log_factors(event_type, gap_seconds)  # [b], [b]
         mean = log_keep.exp().unsqueeze(-1) * mean + log_add.exp().unsqueeze(-1) * item  # [b, d]
@@ -88,7 +106,7 @@ class UserTower(nn.Module):
         return self._interest(_decayed_sums(items, log_keep, log_add), self.dropout(hidden))
 
     def _log_factors(self, event_type: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
-        """Logarithms of what is kept of the older mean and of the new item's weight, each shaped like ``gap``."""
+        """Logarithms of what is kept of the older mean and of the new item's weight, shaped like ``gap``."""
         per_second = math.log(2.0) / self.log_half_life.exp()
         keep = self.log_decay.clamp(max=0.0)[event_type] - per_second * gap.clamp(min=0.0)
         add = self.log_weight[event_type] - per_second * (-gap).clamp(min=0.0)
@@ -101,9 +119,10 @@ class UserTower(nn.Module):
         return torch.cat([item, self.type_features(event_type), torch.stack([ahead, behind], dim=-1)], dim=-1)
 
     def _gru_cell(self, features: Tensor, hidden: Tensor) -> Tensor:
-        """One step of ``self.gru``, in primitive operations, so that its graph is small: [b, f], [b, h] -> [b, h]."""
-        gates_in = functional.linear(features, self.gru.weight_ih_l0, self.gru.bias_ih_l0)  # [b, 3h]
-        gates_hidden = functional.linear(hidden, self.gru.weight_hh_l0, self.gru.bias_hh_l0)  # [b, 3h]
+        """One step of ``self.gru`` in primitive operations, for a small graph: [b, f], [b, h] -> [b, h]."""
+        weight_in, weight_hidden, bias_in, bias_hidden = self.gru.all_weights[0]
+        gates_in = functional.linear(features, weight_in, bias_in)  # [b, 3h]
+        gates_hidden = functional.linear(hidden, weight_hidden, bias_hidden)  # [b, 3h]
         reset_in, update_in, new_in = gates_in.chunk(3, dim=-1)
         reset_hidden, update_hidden, new_hidden = gates_hidden.chunk(3, dim=-1)
         reset, update = torch.sigmoid(reset_in + reset_hidden), torch.sigmoid(update_in + update_hidden)
@@ -115,7 +134,7 @@ class UserTower(nn.Module):
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
-    """The last layer of a residual starts at zero: training leaves the untrained model only where that pays."""
+    """The last layer of a residual: from zero, training leaves the untrained model only where that pays."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

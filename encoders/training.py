@@ -48,6 +48,9 @@ def no_progress(stage: str, done: int, total: int, note: str) -> None:
 class Towers(nn.Module):
     """Both towers, as one thing to optimise and to save."""
 
+    item: ItemTower
+    user: UserTower
+
     def __init__(self, item: ItemTower, user: UserTower) -> None:
         super().__init__()
         self.item, self.user = item, user
@@ -93,7 +96,8 @@ class Trainer:
     ) -> None:
         """``text_vectors`` [n, text_dim] of the whole catalogue, in the order of the data's indices."""
         self._towers, self._data, self._config = towers, data, config
-        self._text = torch.from_numpy(text_vectors)
+        with torch.no_grad():
+            self._white = towers.item.whiten(torch.from_numpy(text_vectors))  # [n, text_dim]
         self._optimizer = _optimizer(towers, config)
         weights = torch.full((EVENT_TYPE_SLOTS,), config.click_loss_weight)
         weights[EventType.PURCHASE] = config.purchase_loss_weight
@@ -167,7 +171,7 @@ class Trainer:
         return total / max(done, 1)
 
     def _set_rate(self, epochs_done: float) -> None:
-        """Linear warm-up, then a cosine to zero: a function of the position alone, so resuming needs no state."""
+        """Linear warm-up, then a cosine to zero: a function of the position, so resuming needs no state."""
         share = min(epochs_done / self._config.epochs, 1.0)
         factor = min(1.0, (share + 1e-3) / WARMUP_SHARE) * 0.5 * (1.0 + math.cos(math.pi * share))
         for group in self._optimizer.param_groups:
@@ -179,13 +183,13 @@ class Trainer:
         weights = self._task_weights[torch.from_numpy(batch.target_types)]  # [k]
         rows, places = torch.from_numpy(batch.target_rows), torch.from_numpy(batch.target_contexts)
         gaps, config = torch.from_numpy(batch.gaps), self._config
-        if len(self._text) <= config.full_softmax_items:
-            items = self._towers.item(self._text)  # [n, d]
+        if len(self._white) <= config.full_softmax_items:
+            items = self._towers.item.refine(self._white)  # [n, d]
             interests = self._towers.user.sequence(items[history], types, gaps)[rows, places]  # [k, d]
             return softmax_loss(interests, items, targets, weights, config.temperature)
         drawn = torch.multinomial(self._draw, config.sampled_negatives, replacement=True)  # [s]
         needed, where = torch.unique(torch.cat([history.flatten(), targets, drawn]), return_inverse=True)
-        items = self._towers.item(self._text[needed])[where]
+        items = self._towers.item.refine(self._white[needed])[where]
         events = history.numel()
         past = items[:events].view(*history.shape, -1)  # [b, t, d]
         interests = self._towers.user.sequence(past, types, gaps)[rows, places]  # [k, d]
@@ -204,7 +208,9 @@ class Trainer:
         if self._valid is None:
             return Ranking.of(np.empty(0, dtype=np.int64))
         histories, targets = self._valid
-        return Ranking.of(rank_targets(self._towers, self._text, histories, targets, self._config.max_length))
+        return Ranking.of(
+            rank_targets(self._towers, self._white, histories, targets, self._config.max_length)
+        )
 
     def _save(self, checkpoint: Checkpoint, state: TrainingProgress, best: Tensors) -> None:
         tensors = {f"towers.{name}": value for name, value in self._towers.state_dict().items()}
@@ -227,19 +233,20 @@ class Trainer:
 
 def rank_targets(
     towers: Towers,
-    text_vectors: Tensor,
+    white: Tensor,
     histories: Sequences,
     targets: npt.NDArray[np.int64],
     max_length: int,
 ) -> npt.NDArray[np.int64]:
     """Full ranking without masking: 0-based ranks [n] of the targets [n] after each history's last events.
 
-    Ties count against the target, so that a model that says nothing does not look good.
+    ``white`` [items, text_dim] are the catalogue's whitened text vectors. Ties count against the target, so
+    that a model that says nothing does not look good.
     """
     towers.eval()
     ranks = []
     with torch.no_grad():
-        items = towers.item(text_vectors)  # [n, d]
+        items = towers.item.refine(white)  # [n, d]
         for start in range(0, len(histories), 512):
             ends = histories.offsets[start + 1 : start + 513]
             pieces = np.stack(

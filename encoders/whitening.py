@@ -14,47 +14,46 @@ import numpy.typing as npt
 from encoders.errors import ModelError
 
 Matrix = npt.NDArray[np.float32]
+Exact = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """``(x - mean) @ projection`` takes text vectors [n, text_dim] to [n, dim]."""
+    """``(x - mean) @ projection`` makes the components of text vectors uncorrelated, widest first."""
 
     mean: Matrix
     """[text_dim]"""
     projection: Matrix
-    """[text_dim, dim]"""
+    """[text_dim, text_dim]: the first d columns whiten to d dimensions."""
 
     def apply(self, text_vectors: Matrix) -> Matrix:
-        """Whiten [n, text_dim] -> [n, dim]; the length is not normalised."""
-        return (text_vectors - self.mean) @ self.projection
+        """Whiten [n, text_dim] -> [n, text_dim]; the length is not normalised."""
+        return np.asarray((text_vectors - self.mean) @ self.projection, dtype=np.float32)
 
 
-def fit_whitening(text_vectors: Matrix, dim: int, shrinkage: float | None = None) -> Whitening:
+def fit_whitening(text_vectors: Matrix, shrinkage: float | None = None) -> Whitening:
     """Fit on a catalogue's text vectors [n, text_dim].
 
-    ``shrinkage`` 0 gives identity covariance on the catalogue itself, 1 gives a plain rotation. ``None`` takes
-    text_dim / (n + text_dim): a large catalogue is whitened, a tiny one is rotated, because directions in
-    which it does not vary say nothing about the items that come later. The mean is shrunk by n / (n + 1)
-    so that the only item of a catalogue is not the zero vector.
+    ``shrinkage`` 0 gives identity covariance on the catalogue itself, 1 gives a plain rotation. ``None``
+    takes text_dim / (n + text_dim): a large catalogue is whitened, a tiny one is rotated, because
+    directions in which it does not vary say nothing about the items that come later. The mean is shrunk by
+    n / (n + 1) so that the only item of a catalogue is not the zero vector.
 
-    Raises ``ModelError`` where there is nothing to fit or ``dim`` exceeds text_dim.
+    Raises ``ModelError`` where there is nothing to fit.
     """
     count, text_dim = text_vectors.shape
     if count == 0:
         raise ModelError("the catalogue has no items: a model needs at least one to be made")
-    if dim > text_dim:
-        raise ModelError(f"--dim {dim} is more than the text vectors have: choose at most {text_dim}")
     exact = text_vectors.astype(np.float64)
     mean = exact.mean(axis=0)
-    values, vectors = _descending_eigen(np.cov(exact, rowvar=False, bias=True).reshape(text_dim, text_dim))
-    pull = text_dim / (count + text_dim) if shrinkage is None else shrinkage
-    values = _shrink(values, pull)
-    projection = vectors[:, :dim] / np.sqrt(values[:dim])
+    centred = exact - mean
+    values, vectors = _descending_eigen(centred.T @ centred / count)
+    values = _shrink(values, text_dim / (count + text_dim) if shrinkage is None else shrinkage)
+    projection = vectors / np.sqrt(values)
     return Whitening((mean * count / (count + 1)).astype(np.float32), projection.astype(np.float32))
 
 
-def _descending_eigen(covariance: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+def _descending_eigen(covariance: Exact) -> tuple[Exact, Exact]:
     values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[::-1], vectors[:, ::-1]
     # An eigenvector's sign is arbitrary; fixing it makes the model the same on every machine.
@@ -62,9 +61,9 @@ def _descending_eigen(covariance: npt.NDArray[np.float64]) -> tuple[npt.NDArray[
     return np.maximum(values, 0.0), vectors * np.sign(largest)
 
 
-def _shrink(values: npt.NDArray[np.float64], pull: float) -> npt.NDArray[np.float64]:
+def _shrink(values: Exact, pull: float) -> Exact:
     mean = values.mean()
     if mean < 1e-12:  # one item, or the same text everywhere: nothing to whiten
         return np.ones_like(values)
-    shrunk: npt.NDArray[np.float64] = (1.0 - pull) * values + pull * mean
-    return np.maximum(shrunk, 1e-6 * mean)
+    shrunk: Exact = np.maximum((1.0 - pull) * values + pull * mean, 1e-6 * mean)
+    return shrunk

@@ -1,4 +1,4 @@
-"""Making models: untrained from a catalogue, or pretrained on a data set. Needs the extra ``train`` (torch)."""
+"""Making models: untrained from a catalogue, or pretrained on a data set. Needs the extra ``train``."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ def make_untrained(
 ) -> Path:
     """Make a model from a catalogue alone; returns its version folder in the models folder ``out``.
 
-    The text tower is ``text_model`` (a Hugging Face id or local folder; default: the packaged all-MiniLM-L6-v2) or
-    that of the model at ``text_from``. ``text_vectors`` [n, text_dim] saves encoding the items' texts with it.
-    Raises ``ModelError`` where the catalogue is empty or the text model cannot be loaded.
+    The text tower is ``text_model`` (a Hugging Face id or local folder; default: the packaged
+    all-MiniLM-L6-v2) or that of the model at ``text_from``. ``text_vectors`` [n, text_dim] saves encoding
+    the items' texts with it. Raises ``ModelError`` where the catalogue is empty or the text model cannot be
+    loaded.
     """
     return _make_untrained(items, out, config, text_model, text_from, text_vectors, dataset, progress)[0]
 
@@ -82,7 +83,7 @@ def _make_untrained(
         _require_rows(vectors, items)
         with seeded(0):
             towers = Towers(
-                ItemTower(config, fit_whitening(vectors, config.dim, config.whitening_shrinkage)),
+                ItemTower(config, fit_whitening(vectors, config.whitening_shrinkage)),
                 UserTower(config),
             )
         _write_towers(folder, config, towers, {})
@@ -109,12 +110,13 @@ def pretrain(
     resume: bool = False,
     progress: Progress = no_progress,
 ) -> Path:
-    """Train the towers on ``sequences`` (indices into ``items``); returns the new version's folder in ``out``.
+    """Train the towers on ``sequences`` (indices into ``items``); returns the version's folder in ``out``.
 
-    Starts from the model at ``parent`` (whose configuration then holds, not ``config``), else from an untrained one
-    made from ``items``, which stays in ``out`` beside it. Where training does not beat the start on validation, the
-    start is what is returned. ``resume`` goes on after the last whole epoch of an interrupted call with the same
-    arguments. Raises ``SettingsError`` where there is nothing to resume, ``ModelError`` as ``make_untrained``.
+    Starts from the model at ``parent`` (whose configuration then holds, not ``config``), else from an
+    untrained one made from ``items``, which stays in ``out`` beside it. Where training does not beat the
+    start on validation, the start is what is returned. ``resume`` goes on after the last whole epoch of an
+    interrupted call with the same arguments. Raises ``SettingsError`` where there is nothing to resume,
+    ``ModelError`` as ``make_untrained``.
     """
     vectors = text_vectors
     if parent is None:

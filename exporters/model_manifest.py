@@ -30,7 +30,7 @@ REQUIRED = (
 )
 MAX_JSON_BYTES = 8 * 1024 * 1024
 GOLDEN_TOLERANCE = 2e-3
-"""Absolute, on components of unit vectors: above rounding on any processor, far below another model's output."""
+"""Absolute, on components of unit vectors: above any processor's rounding, far below another model's."""
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -44,7 +44,7 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DataWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the model was made from; times in milliseconds since 1970-01-01 UTC, ``None`` for order-only data."""
+    """What the model was made from; times in milliseconds since 1970-01-01 UTC, ``None`` without times."""
 
     dataset: str = ""
     items: int = 0
@@ -95,7 +95,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelCorrupt(f"{folder / MANIFEST} is not a model manifest: {error}") from error
     if manifest.format_version != FORMAT_VERSION:
         raise ModelCorrupt(
-            f"{folder} has format {manifest.format_version}, this release reads {FORMAT_VERSION}: make the model again"
+            f"{folder} has format {manifest.format_version}, not {FORMAT_VERSION}: make the model again"
         )
     return manifest
 
@@ -117,7 +117,7 @@ def entry_of(path: Path) -> FileEntry:
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
-    """Raise ``ModelCorrupt`` unless every file is in the folder with the size and digest that the manifest says."""
+    """Raise ``ModelCorrupt`` unless every file is in the folder with the size and digest it should have."""
     missing = [name for name in REQUIRED if name not in manifest.files]
     if missing:
         raise ModelCorrupt(f"{folder / MANIFEST} does not list {', '.join(missing)}: make the model again")
@@ -157,7 +157,7 @@ def check_golden(model: ServingModel, golden: Golden) -> None:
 def _probe(
     model: ServingModel, texts: list[str], types: list[int], gaps: list[float]
 ) -> tuple[npt.NDArray[np.float32], ...]:
-    """Text vectors [n, text_dim], the interest after the first events (``prefill``) and after one more (``step``)."""
+    """Text vectors [n, text_dim], the interest after the events (prefill), and after one more (step)."""
     vectors = model.encode_texts(texts)
     items = model.item_vectors(vectors)
     event_types, seconds = np.asarray(types, dtype=np.int64), np.asarray(gaps, dtype=np.float32)

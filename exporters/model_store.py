@@ -57,9 +57,9 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
 def load_model(path: Path, *, threads: int = 1, providers: Sequence[str] = (CPU,)) -> ServingModel:
     """Verify and load a model version folder, or the version that ``latest`` names in a models folder.
 
-    ``threads`` are onnxruntime's intra-op threads a graph. Of ``providers`` those are used that work here, else the
-    CPU. Raises ``ModelNotFound`` where there is no model and ``ModelCorrupt`` where a file is not what the manifest
-    says or the golden vector comes out otherwise.
+    ``threads`` are onnxruntime's intra-op threads a graph. Of ``providers`` those are used that work here,
+    else the CPU. Raises ``ModelNotFound`` where there is no model and ``ModelCorrupt`` where a file is not
+    what the manifest says or the golden vector comes out otherwise.
     """
     folder = resolve_model(path)
     manifest = read_manifest(folder)
@@ -97,10 +97,10 @@ def resolve_model(path: Path) -> Path:
 def write_model(models: Path, build: Callable[[Path], ModelFacts], *, name: str) -> Path:
     """Write a model version and point ``latest`` at it; returns the version folder.
 
-    ``build`` writes all files but the manifest and the golden vector into the folder it is given. The version's
-    hexadecimal part is a digest of what makes this model this model: weights, tokenizer, configuration, not the
-    graphs, which other releases of torch write otherwise. The folder appears under its name only when it is whole,
-    and a version of the same weights that exists already is kept as it is.
+    ``build`` writes all files but the manifest and the golden vector into the folder it is given. The
+    version's hexadecimal part is a digest of what makes this model this model: weights, tokenizer,
+    configuration, not the graphs, which other releases of torch write otherwise. The folder appears under
+    its name only when it is whole, and a version of the same weights that exists already is kept as it is.
     """
     models.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=models))
