@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
 
 from encoders.datasets import NAMES, Dataset, LeaveOneOut, load
-from encoders.errors import DataError, SettingsError
+from encoders.errors import DataError, ModelError, SettingsError
 from encoders.evaluation.leave_one_out import evaluate as leave_one_out
 from encoders.evaluation.methods import Method, Popularity
 
@@ -106,8 +106,13 @@ def _methods(
 
 def _make_untrained(data: Dataset, scratch: Path) -> Path:
     from encoders.config import ModelConfig
-    from exporters.model_factory import make_untrained
 
+    try:
+        from exporters.model_factory import make_untrained
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"making a model needs {error.name}: pip install 'freshet[train]', or name a model with --model"
+        ) from error
     return make_untrained(data.items, scratch, ModelConfig(), dataset=data.name, progress=_progress)
 
 
@@ -146,15 +151,17 @@ def _progress(stage: str, done: int, total: int, note: str) -> None:
 
 
 def _print_table(data: Dataset, figures: Sequence[Figures]) -> None:
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
     title = (
         f"{data.name}: {len(data.items):,} items, {len(data.split.test) if data.split else 0:,} test cases"
     )
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     for name in figures[0]:
-        table.add_column(name.replace("_at_", "@"), justify="left" if name == "method" else "right")
+        justify: Literal["left", "right"] = "left" if name == "method" else "right"
+        table.add_column(name.replace("_at_", "@"), justify=justify, no_wrap=True)
     for row in figures:
         table.add_row(*(value if isinstance(value, str) else f"{value:.4f}" for value in row.values()))
     Console().print(table)

@@ -1,0 +1,79 @@
+"""``freshet evaluate``: figures on stdout, one clear line for what it cannot do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from encoders.errors import DataError, ModelError, ModelNotFound, SettingsError
+from streams.cli.evaluate import evaluate
+
+HEADER = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
+FIELDS = [
+    "method",
+    "recall_at_10",
+    "recall_at_50",
+    "ndcg_at_10",
+    "ndcg_at_50",
+    "precision_at_10",
+    "coverage_at_10",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "X.valid.inter").write_text(HEADER + "0\t0 1\t2\n1\t1 0\t2\n")
+    (tmp_path / "X.test.inter").write_text(HEADER + "0\t0 1 2\t1\n1\t1 0 2\t19\n")
+    titles = "".join(f"{index}\titem {index}\n" for index in range(20))
+    (tmp_path / "X.item").write_text("item_id:token\ttitle:token_seq\n" + titles)
+    return tmp_path
+
+
+def run(*arguments: object, dataset: str = "unisrec") -> str:
+    command = ["--dataset", dataset, *map(str, arguments)]
+    return CliRunner().invoke(evaluate, command, catch_exceptions=False).stdout
+
+
+def test_json_is_one_object_a_method(folder):
+    (line,) = run(folder, "--methods", "popularity", "--json").splitlines()
+    found = json.loads(line)
+    assert list(found) == FIELDS
+    assert (found["method"], found["recall_at_10"], found["coverage_at_10"]) == ("popularity", 0.5, 0.5)
+
+
+def test_without_json_there_is_a_table(folder):
+    table = run(folder, "--methods", "popularity")
+    assert "recall@10" in table
+    assert "0.5000" in table
+    assert "20 items, 2 test cases" in table
+
+
+def test_sets_with_times_are_referred_to_replay(tmp_path):
+    (tmp_path / "u.data").write_text("1\t1\t5\t1\n")
+    (tmp_path / "u.item").write_text("1|A|||" + "|0" * 19 + "\n")
+    with pytest.raises(DataError, match="evaluate it by replay"):
+        run(tmp_path, dataset="movielens")
+
+
+@pytest.mark.parametrize("arguments", [["--methods", "magic"], ["--methods", "untrained", "--model", "m"]])
+def test_an_unknown_method_lists_the_known_ones(folder, arguments):
+    with pytest.raises(SettingsError, match="choose of popularity"):
+        run(folder, *arguments)
+
+
+def test_without_torch_only_the_methods_that_train_are_missing(folder, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("exporters.model_factory")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "popularity" in run(folder, "--methods", "popularity")
+    with pytest.raises(ModelError, match=r"pip install 'freshet\[train\]'"):
+        run(folder, "--methods", "untrained")
+
+
+def test_a_missing_model_is_a_clear_line(folder):
+    with pytest.raises(ModelNotFound, match="no model at"):
+        run(folder, "--model", folder / "none", "--methods", "model")
