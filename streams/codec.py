@@ -146,3 +146,34 @@ def _to_ms(timestamp: int | datetime) -> int:
     if isinstance(timestamp, datetime):
         return round(timestamp.timestamp() * 1000)
     return timestamp
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_interaction(event: Interaction) -> tuple[str, bytes, bytes]:
+    """An interaction as a producer sends it: (topic, key, value); read by :func:`decode_interaction`."""
+    fields = {
+        "event_id": event.event_id,
+        "user_id": event.user_id,
+        "item_id": event.item_id,
+        "timestamp": event.timestamp_ms,
+        "session_id": event.session_id,
+    }
+    key = event.user_id.encode()
+    if event.event_type is EventType.PURCHASE:
+        return "purchases", key, _encoder.encode(fields | {"quantity": event.quantity, "price": event.price})
+    return "clicks", key, _encoder.encode(fields)
+
+
+def encode_item(item: Item) -> tuple[str, bytes, bytes]:
+    """An item as a producer sends it: (topic, key, value); read by :func:`decode_item`."""
+    fields = {
+        "item_id": item.item_id,
+        "title": item.title,
+        "description": item.description,
+        "categories": item.categories,
+        "price": item.price,
+        "available": item.available,
+    }
+    return "items", item.item_id.encode(), _encoder.encode(fields)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
-from exporters.model_store import load_model
+from exporters.model_manifest import read_manifest
+from exporters.model_store import load_model, resolve_model
 from exporters.publisher import KafkaPublisher
 from exporters.vector_store import CollectionNames, VectorSizes, VectorStore
 from streams.catalog import CatalogPipeline
@@ -51,20 +52,27 @@ def open_store(settings: QdrantSettings) -> VectorStore:
         from exporters.qdrant_edge import EdgeVectorStore
 
         return EdgeVectorStore(settings.path)
-    from exporters.qdrant_server import ServerVectorStore
+    from exporters.qdrant_faults import Retries
+    from exporters.qdrant_server import ServerVectorStore, Tls
 
     return ServerVectorStore(
         settings.url,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
-        timeout_seconds=settings.timeout_seconds,
-        retries=settings.retries,
-        ca_file=settings.ca_file,
+        timeout_s=settings.timeout_seconds,
+        retries=Retries(attempts=settings.retries + 1),
+        tls=Tls(ca_file=settings.ca_file),
     )
 
 
 def open_model(settings: ModelSettings) -> ServingModel:
     """Load and verify the model. Raises ``ModelNotFound`` or ``ModelCorrupt``."""
     return load_model(settings.path, threads=settings.threads, providers=PROVIDERS[settings.device])
+
+
+def model_facts(settings: Settings) -> tuple[str, CollectionNames]:
+    """The model's version and its collections, without loading it. Raises ``ModelNotFound``."""
+    version = read_manifest(resolve_model(settings.model.path)).version
+    return version, CollectionNames.of(version, settings.qdrant.collection_prefix)
 
 
 def open_collections(
