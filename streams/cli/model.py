@@ -1,0 +1,152 @@
+"""``freshet model init`` and ``freshet model show``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from encoders.config import ModelConfig
+from encoders.datasets import NAMES, load
+from encoders.errors import DataError, SettingsError
+from encoders.events import Item
+from exporters.model_manifest import Manifest, read_manifest
+from exporters.model_store import load_model, resolve_model
+from streams.cli.training_progress import TrainingBar, import_factory
+
+MAX_LINE_BYTES = 1_048_576
+PATH = click.Path(path_type=Path)
+
+
+class CatalogueLine(msgspec.Struct, frozen=True):
+    """One line of ``items.jsonl``: an item as the topic ``items`` carries it; other fields are ignored."""
+
+    item_id: str
+    title: str
+    description: str = ""
+    categories: list[str] = []
+    price: float | None = None
+    available: bool = True
+
+
+@click.group()
+def model() -> None:
+    """Make and inspect models."""
+
+
+@model.command()
+@click.option("--catalog", type=PATH, help="items.jsonl: one JSON object a line, as in the topic `items`.")
+@click.option("--dataset", nargs=2, metavar="NAME PATH", help=f"Items of a data set: {', '.join(NAMES)}.")
+@click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
+@click.option("--dim", type=click.IntRange(2, 4096), default=128, show_default=True, help="Dimensions.")
+@click.option("--max-tokens", type=click.IntRange(8, 8192), default=128, show_default=True, help="Of a text.")
+@click.option("--text-model", help="Hugging Face id or folder. Default: the packaged all-MiniLM-L6-v2.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def init(
+    catalog: Path | None,
+    dataset: tuple[str, str] | None,
+    out: Path,
+    dim: int,
+    max_tokens: int,
+    text_model: str | None,
+    as_json: bool,
+) -> None:
+    """Make a model from a catalogue, with no training: a shop can start on day one.
+
+    \b
+    Example:
+      freshet model init --catalog items.jsonl --out models/
+    where a line of items.jsonl is
+      {"item_id": "A1", "title": "Tea pot", "description": "1.2 litres", "categories": ["Kitchen"]}
+    """
+    name, items = _read_items(catalog, dataset)
+    factory = import_factory()
+    config = ModelConfig(dim=dim, max_tokens=max_tokens)
+    with TrainingBar() as bar:
+        folder = factory.make_untrained(
+            items, out, config, text_model=text_model, dataset=name, progress=bar.update
+        )
+    print_model(folder, as_json)
+
+
+@model.command()
+@click.argument("path", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
+def show(path: Path, as_json: bool) -> None:
+    """Verify a model and print what it is: digests, graphs and the golden vector are checked.
+
+    \b
+    Example:
+      freshet model show models/
+    """
+    load_model(path)
+    print_model(resolve_model(path), as_json)
+
+
+def print_model(folder: Path, as_json: bool) -> None:
+    """Print a model's manifest: a table, or one JSON object with the folder's path."""
+    manifest = read_manifest(folder)
+    if as_json:
+        click.echo(msgspec.json.encode({"path": str(folder), **msgspec.to_builtins(manifest)}))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in _facts(folder, manifest):
+        table.add_row(f"[bold]{name}", value)
+    Console().print(table)
+
+
+def _facts(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    yield "model", f"{manifest.name} {manifest.version}"
+    yield "path", str(folder)
+    yield "created", manifest.created_at
+    yield "parent", manifest.parent or "none"
+    yield "trained", ", ".join(manifest.trained) or "nothing: whitened text vectors and their decayed mean"
+    yield "made from", _window(manifest)
+    yield "text model", f"{manifest.text_model} ({manifest.text_dim} dimensions)"
+    yield "vectors", f"{manifest.dim} dimensions, state {manifest.state_dim}"
+    for name, value in sorted(manifest.metrics.items()):
+        yield name, f"{value:.4f}"
+    size = sum(entry.bytes for entry in manifest.files.values())
+    yield "files", f"{len(manifest.files)} verified, {size / 1e6:.0f} MB, opset {manifest.opset}"
+
+
+def _window(manifest: Manifest) -> str:
+    data = manifest.data
+    source = f" of {data.dataset}" if data.dataset else ""
+    return f"{data.items:,} items and {data.interactions:,} interactions{source}"
+
+
+def _read_items(catalog: Path | None, dataset: tuple[str, str] | None) -> tuple[str, list[Item]]:
+    if (catalog is None) == (dataset is None):
+        raise SettingsError("name one source of items: --catalog items.jsonl, or --dataset NAME PATH")
+    if dataset is not None:
+        return dataset[0], load(dataset[0], Path(dataset[1])).items
+    assert catalog is not None
+    return "", read_catalogue(catalog)
+
+
+def read_catalogue(path: Path) -> list[Item]:
+    """Read ``items.jsonl``; raises ``DataError`` with the line's number where a line is no item."""
+    try:
+        with path.open("rb") as file:
+            items = [_item(path, number, line) for number, line in enumerate(file, 1) if line.strip()]
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    if not items:
+        raise DataError(f"{path} holds no items: write one JSON object a line")
+    return items
+
+
+def _item(path: Path, number: int, line: bytes) -> Item:
+    try:
+        if len(line) > MAX_LINE_BYTES:
+            raise msgspec.ValidationError(f"longer than {MAX_LINE_BYTES} bytes")
+        read = msgspec.json.decode(line, type=CatalogueLine)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}, line {number}: {error}") from error
+    categories = tuple(read.categories)
+    return Item(read.item_id, read.title, read.description, categories, read.price, read.available)
