@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from encoders.errors import BrokerError, BrokerUnavailable, SettingsError
 from streams.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from faust.types.auth import CredentialsT
+
+T = TypeVar("T")
 
 API_VERSION = (2, 1)
 """The oldest that Kafka 4 still speaks, and the newest that kafka-python speaks with the demo broker."""
@@ -69,24 +71,40 @@ def faust_credentials(settings: KafkaSettings) -> CredentialsT | None:
     return faust.SSLCredentials(context) if context else None
 
 
-@contextmanager
-def open_admin(settings: KafkaSettings, timeout: float = CONNECT_SECONDS) -> Iterator[KafkaAdminClient]:
-    """An admin client of kafka-python, closed at the end; connects within ``timeout`` seconds.
+def connect(
+    make: Callable[..., T], settings: KafkaSettings, timeout: float = CONNECT_SECONDS, **more: Any
+) -> T:
+    """A client of kafka-python (its class ``make``, with ``more`` options), connected within ``timeout`` seconds.
 
-    Raises ``SettingsError``, ``BrokerUnavailable`` where nothing answers, and turns every error of Kafka
-    inside the block into ``BrokerError``.
+    Raises ``SettingsError``, and ``BrokerUnavailable`` where nothing answers.
     """
-    options = kafka_python_options(settings)
+    options = kafka_python_options(settings) | more
     check_reachable(settings)
     try:
-        admin = KafkaAdminClient(**options, bootstrap_timeout_ms=int(timeout * 1000))
+        return make(**options, bootstrap_timeout_ms=int(timeout * 1000))
     except KafkaError:
-        raise BrokerUnavailable(no_answer(settings)) from None
-    with closing(admin):
-        try:
-            yield admin
-        except KafkaError as error:
-            raise BrokerError(f"Kafka at {settings.bootstrap_servers} refused: {error}") from error
+        raise BrokerUnavailable(_no_answer(settings)) from None
+
+
+@contextmanager
+def open_admin(settings: KafkaSettings, timeout: float = CONNECT_SECONDS) -> Iterator[KafkaAdminClient]:
+    """An admin client of kafka-python, closed at the end; raises as :func:`connect` does.
+
+    Every error of Kafka inside the block becomes a ``BrokerError``.
+    """
+    with closing(connect(KafkaAdminClient, settings, timeout)) as admin, translated(settings):
+        yield admin
+
+
+@contextmanager
+def translated(settings: KafkaSettings) -> Iterator[None]:
+    """Turn kafka-python's errors into ours: ``BrokerUnavailable`` for what may pass, else ``BrokerError``."""
+    try:
+        yield
+    except KafkaError as error:
+        passing = isinstance(error, KafkaTimeoutError) or getattr(error, "retriable", False)
+        kind = BrokerUnavailable if passing else BrokerError
+        raise kind(f"Kafka at {settings.bootstrap_servers}: {error}") from error
 
 
 def check_reachable(settings: KafkaSettings) -> None:
@@ -104,7 +122,7 @@ def check_reachable(settings: KafkaSettings) -> None:
     )
 
 
-def no_answer(settings: KafkaSettings) -> str:
+def _no_answer(settings: KafkaSettings) -> str:
     """What to say of an address that accepts connections but not us."""
     user = f" as {settings.sasl_username}" if settings.sasl_username else ""
     return (

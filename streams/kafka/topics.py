@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, for_code
 
 from encoders.errors import BrokerError
-from streams.kafka.connection import kafka_python_options, open_admin
+from streams.kafka.connection import connect, open_admin
 from streams.settings import KafkaSettings
 
 MIB = 1024 * 1024
@@ -165,7 +165,7 @@ def _is_demo_broker(admin: KafkaAdminClient) -> bool:
 
 def _ask_for(names: list[str], settings: KafkaSettings) -> None:
     """The demo broker makes a topic, of 4 partitions, when a client asks where it is."""
-    with closing(KafkaProducer(**kafka_python_options(settings))) as producer:
+    with closing(connect(KafkaProducer, settings)) as producer:
         for name in names:
             producer.partitions_for(name)
 
