@@ -103,7 +103,7 @@ class EdgeEngine:
                 for query, limit in zip(queries.tolist(), limits, strict=True)
             ]
             found = shard.query_batch(edge.QueryBatchRequest(requests))
-            return [[(_uuid(hit.id), hit.score) for hit in hits] for hits in found]
+            return [[(_uuid(hit.id).int, hit.score) for hit in hits] for hits in found]
 
     def scroll(
         self, collection: str, where: AtLeast | None, vectors: Sequence[str], start: UUID | None, limit: int
@@ -175,7 +175,8 @@ class EdgeEngine:
     def _matching_shard(self, collection: str, layout: Layout) -> edge.EdgeShard:
         """The shard, opened with ``layout``: only at opening does the engine compare names and sizes."""
         self._open_or_raise()
-        if self._layouts.get(collection) == layout:
+        known = self._layouts.get(collection)
+        if known is not None and known.sizes == layout.sizes:
             return self._shards[collection]
         folder = self._folder(collection)
         opened = self._shards.pop(collection, None)

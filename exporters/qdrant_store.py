@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -25,7 +25,8 @@ LONGEST_TIE = 10_000
 # Point ids whose item ids are remembered (about 200 bytes each); it starts anew when full.
 REMEMBERED_ITEM_IDS = 500_000
 
-Hit = tuple[UUID, float]
+# A point id as its 128-bit integer and its score: as a dictionary's key a UUID costs ten times an integer.
+Hit = tuple[int, float]
 T = TypeVar("T")
 
 
@@ -72,7 +73,7 @@ class QdrantVectorStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         # A point id is a digest of the item id, so what is remembered can never be wrong.
-        self._item_ids: dict[UUID, str] = {}
+        self._item_ids: dict[int, str] = {}
 
     def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
         """Create what is missing; raise ``StoreError`` where sizes differ from what exists."""
@@ -82,7 +83,9 @@ class QdrantVectorStore:
 
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
         """Write items and wait; a record whose ``source_offset`` is not above the stored one is ignored."""
-        self._write(names.items, [points.item_point(item) for item in items], "source_offset")
+        batch = [points.item_point(item) for item in items]
+        self._write(names.items, batch, "source_offset")
+        self._remember(batch)
 
     def retrieve_items(
         self, names: CollectionNames, item_ids: Sequence[str], with_text: bool = False
@@ -98,6 +101,7 @@ class QdrantVectorStore:
         """All items with ``updated_at_ms >= updated_since_ms``, in pages."""
         where = points.updated_since(updated_since_ms)
         for page in self._pages(names.items, where, _item_vectors(with_text)):
+            self._remember(page)
             yield [points.item_record(point) for point in page]
 
     def nearest_items(
@@ -195,14 +199,17 @@ class QdrantVectorStore:
             if start is None:
                 return
 
+    def _remember(self, items: Iterable[Point]) -> None:
+        if len(self._item_ids) > REMEMBERED_ITEM_IDS:
+            self._item_ids = {}
+        self._item_ids.update((point.id.int, point.payload["item_id"]) for point in items)
+
     def _learn_item_ids(self, collection: str, hits: Sequence[Sequence[Hit]]) -> None:
         """Fetch the item ids of new point ids: with every hit they would cost a third of the search again."""
-        unknown = list({id_ for found in hits for id_, _ in found if id_ not in self._item_ids})
-        if len(self._item_ids) + len(unknown) > REMEMBERED_ITEM_IDS:
-            self._item_ids = {}
-            unknown = list({id_ for found in hits for id_, _ in found})
-        for id_, point in self._read(collection, unknown, (), ("item_id",)).items():
-            self._item_ids[id_] = point.payload["item_id"]
+        unknown = {id_ for found in hits for id_, _ in found if id_ not in self._item_ids}
+        if unknown:
+            ids = [UUID(int=id_) for id_ in unknown]
+            self._remember(self._read(collection, ids, (), ("item_id",)).values())
 
     def _ranked(self, found: Sequence[Hit]) -> list[ScoredItem]:
         # An item deleted since the search has no item id any more, and is no answer either.

@@ -1,8 +1,8 @@
 """What the vector store's calls cost; prints one JSON object.
 
-Run it from the repository: ``python tests/benchmarks/bench_vector_store.py`` for the engine in this process on a
-temporary folder, with ``--url http://127.0.0.1:6333`` for a server. Figures are microseconds for one user or one
-query, the median and the smallest of ``--repeats`` batches of 100.
+Run it from the repository: ``python tests/benchmarks/bench_vector_store.py`` for the engine in this process
+on a temporary folder, with ``--url http://127.0.0.1:6333`` for a server. Figures are microseconds for one
+user or query: the median and the smallest of ``--repeats`` batches of 100.
 """
 
 from __future__ import annotations

@@ -2,29 +2,79 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from exporters.qdrant_edge import EdgeVectorStore
+from exporters.qdrant_server import ServerVectorStore
 from exporters.vector_store import VectorStore
 from tests.contracts.vector_store_contract import DurableContract, VectorStoreContract
 from tests.fakes.memory_vector_store import MemoryVectorStore
+from tests.qdrant_http_server.process import QdrantHttpServer, qdrant_http_server
+
+
+MEMORY = Path("/dev/shm")
+
+
+def folder_parent() -> Path | None:
+    """Memory where there is plenty: a new shard is synced to disk, a quarter of a second on a busy one."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * 2**30
+    return MEMORY if roomy else None
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory(dir=folder_parent()) as folder:
+        yield Path(folder)
 
 
 class TestEdge(VectorStoreContract, DurableContract):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[VectorStore]:
-        store = EdgeVectorStore(tmp_path / "vectors")
+    def store(self, folder: Path) -> Iterator[VectorStore]:
+        store = EdgeVectorStore(folder)
         yield store
         store.close()
 
     @pytest.fixture
-    def reopen(self, store: VectorStore, tmp_path: Path) -> Iterator[VectorStore]:
+    def reopen(self, store: VectorStore, folder: Path) -> Iterator[VectorStore]:
         def reopened() -> Iterator[VectorStore]:
             store.close()
-            again = EdgeVectorStore(tmp_path / "vectors")
+            again = EdgeVectorStore(folder)
+            yield again
+            again.close()
+
+        return reopened()
+
+
+class TestServer(VectorStoreContract, DurableContract):
+    """Over HTTP, with the engine in another process; see ``tests/qdrant_http_server``."""
+
+    @pytest.fixture(scope="class")
+    def server(self) -> Iterator[QdrantHttpServer]:
+        with TemporaryDirectory(dir=folder_parent()) as folder, qdrant_http_server(Path(folder)) as server:
+            yield server
+
+    @pytest.fixture
+    def url(self, server: QdrantHttpServer) -> str:
+        server.reset()
+        return server.url
+
+    @pytest.fixture
+    def store(self, url: str) -> Iterator[VectorStore]:
+        store = ServerVectorStore(url)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def reopen(self, store: VectorStore, url: str) -> Iterator[VectorStore]:
+        def reopened() -> Iterator[VectorStore]:
+            store.close()
+            again = ServerVectorStore(url)
             yield again
             again.close()
 

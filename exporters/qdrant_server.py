@@ -1,0 +1,308 @@
+"""The vector store on a Qdrant server, by URL: REST over HTTP(S), with retries.
+
+Written for Qdrant 1.16 and newer: from there on an upsert takes a condition (``update_filter``). An older
+server would ignore it and let a stale write win, so it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
+
+import httpx
+import numpy as np
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from encoders.errors import SettingsError, StoreError
+from exporters.qdrant_faults import Retries, WaitTimeout
+from exporters.qdrant_points import AtLeast, Layout, Point
+from exporters.qdrant_store import Hit, QdrantVectorStore
+from exporters.vector_store import Vector
+
+OLDEST_VERSION = (1, 16)
+KEPT_CONNECTIONS = 16
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How an ``https`` URL is trusted: by the system's authorities, or by those in ``ca_file`` (PEM).
+
+    ``certificate_file`` and ``key_file`` (PEM) are this side's own, where the server wants one.
+    """
+
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """The context of a connection; raises ``SettingsError`` where a file cannot be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.certificate_file is not None:
+                context.load_cert_chain(self.certificate_file, self.key_file)
+        except OSError as error:
+            raise SettingsError(f"a TLS file of Qdrant cannot be used: {error}; check the paths") from error
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where the server is and how to get in. The key is never shown."""
+
+    url: str
+    api_key: str | None = field(default=None, repr=False)
+    allow_key_over_http: bool = False
+
+    def checked(self) -> SplitResult:
+        """The parts of the URL; raises ``SettingsError`` for what cannot work or would give the key away."""
+        parts = _split(self.url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError("the URL of Qdrant must look like http://host:6333 or https://host:6333")
+        if parts.username or parts.password:
+            raise SettingsError("the URL of Qdrant must not hold a password: set FRESHET_QDRANT__API_KEY")
+        if self.api_key is not None:
+            self._check_key(parts)
+        return parts
+
+    def _check_key(self, parts: SplitResult) -> None:
+        if not self.api_key or not re.fullmatch(r"[!-~]+", self.api_key):
+            raise SettingsError("FRESHET_QDRANT__API_KEY must be printable ASCII without blanks")
+        if parts.scheme == "http" and not self.allow_key_over_http and not _is_loopback(parts.hostname or ""):
+            raise SettingsError(
+                f"the API key would go to {parts.hostname} in the clear: use an https URL, "
+                "or allow it explicitly on a network you trust"
+            )
+
+
+class ServerVectorStore(QdrantVectorStore):
+    """The ``VectorStore`` on the server at ``url``.
+
+    ``timeout_s`` (seconds, rounded up to whole ones) bounds each attempt's connecting and each wait for data.
+    An API key goes over plain HTTP only to this machine itself, unless ``allow_key_over_http``. Nothing is
+    sent before the first call. Raises ``SettingsError`` for a URL, key or TLS file that cannot work.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = 10.0,
+        retries: Retries = Retries(),  # noqa: B008 - immutable
+        tls: Tls | None = None,
+        allow_key_over_http: bool = False,
+    ) -> None:
+        address = ServerAddress(url, api_key, allow_key_over_http)
+        super().__init__(ServerEngine(address, timeout_s, retries, tls or Tls()))
+
+
+class ServerEngine:
+    """The ``Engine`` over REST."""
+
+    def __init__(self, address: ServerAddress, timeout_s: float, retries: Retries, tls: Tls) -> None:
+        parts = address.checked()
+        self._address = f"{parts.scheme}://{parts.netloc}"
+        self._retries = retries
+        self._closed = False
+        self._client = QdrantClient(
+            url=address.url,
+            # As a header: with ``api_key`` the client warns of plain HTTP even to this machine itself.
+            headers={"api-key": address.api_key} if address.api_key else None,
+            timeout=math.ceil(timeout_s),
+            prefer_grpc=False,
+            # Its own check runs in a thread, without our TLS context, and only warns; see ``_check_version``.
+            check_compatibility=False,
+            # Without this the client opens a new connection for every call to this machine.
+            limits=httpx.Limits(max_keepalive_connections=KEPT_CONNECTIONS),
+            # Plain HTTP needs no authorities, and loading them takes a tenth of a second.
+            verify=tls.context() if parts.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
+
+    def __repr__(self) -> str:
+        return f"ServerEngine({self._address!r})"
+
+    def ensure(self, collection: str, layout: Layout) -> None:
+        """Create the collection and its indexes where missing; refuse another layout or too old a server."""
+        self._check_version()
+        if not self._call(lambda: self._client.collection_exists(collection)):
+            self._create(collection, layout)
+        info = self._call(lambda: self._client.get_collection(collection))
+        _check_layout(collection, layout, info.config.params.vectors)
+        for key in layout.integer_keys:
+            if key not in info.payload_schema:
+                self._call(
+                    lambda key=key: self._client.create_payload_index(  # type: ignore[misc]
+                        collection, key, models.PayloadSchemaType.INTEGER, wait=True
+                    )
+                )
+
+    def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
+        """One request with one conditional upsert a point, applied when it returns.
+
+        Strong ordering sends all writes through one replica: otherwise two could each let another write win.
+        """
+        operations = [_conditional_upsert(point, version_key) for point in batch]
+
+        def request() -> None:
+            results = self._client.batch_update_points(
+                collection, operations, wait=True, ordering=models.WriteOrdering.STRONG
+            )
+            if any(result.status != models.UpdateStatus.COMPLETED for result in results):
+                raise WaitTimeout
+
+        self._call(request)
+
+    def retrieve(
+        self, collection: str, ids: Sequence[UUID], vectors: Sequence[str], keys: Sequence[str] | None
+    ) -> list[Point]:
+        """The points that exist, in any order."""
+        records = self._call(
+            lambda: self._client.retrieve(
+                collection,
+                [str(id_) for id_ in ids],
+                with_payload=True if keys is None else list(keys),
+                with_vectors=list(vectors) or False,
+            )
+        )
+        return [_point(record) for record in records]
+
+    def nearest(
+        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
+    ) -> list[list[Hit]]:
+        """Ids and scores of the nearest points."""
+        condition = _at_least(where)
+        requests = [
+            models.QueryRequest(query=query, using=vector, limit=limit, filter=condition, with_payload=False)
+            for query, limit in zip(queries.tolist(), limits, strict=True)
+        ]
+        responses = self._call(lambda: self._client.query_batch_points(collection, requests))
+        return [[(_id(hit.id).int, hit.score) for hit in response.points] for response in responses]
+
+    def scroll(
+        self, collection: str, where: AtLeast | None, vectors: Sequence[str], start: UUID | None, limit: int
+    ) -> tuple[list[Point], UUID | None]:
+        """One page from ``start`` on, and where the next one starts."""
+        records, following = self._call(
+            lambda: self._client.scroll(
+                collection,
+                scroll_filter=_at_least(where) if where else None,
+                limit=limit,
+                offset=str(start) if start else None,
+                with_payload=True,
+                with_vectors=list(vectors) or False,
+            )
+        )
+        return [_point(record) for record in records], None if following is None else _id(following)
+
+    def count(self, collection: str) -> int:
+        """The exact number of points."""
+        return self._call(lambda: self._client.count(collection, exact=True)).count
+
+    def ping(self) -> None:
+        """Return when the server answers and takes the key."""
+        self._call(self._client.get_collections)
+
+    def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._client.close()
+
+    def _call(self, request: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreError(f"the connection to Qdrant at {self._address} is closed: open it again")
+        return self._retries.call(self._address, request)
+
+    def _check_version(self) -> None:
+        version = self._call(self._client.info).version
+        numbers = re.match(r"v?(\d+)\.(\d+)", version)
+        if numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST_VERSION:
+            oldest = ".".join(map(str, OLDEST_VERSION))
+            raise StoreError(f"Qdrant at {self._address} is {version}: Freshet needs {oldest} or newer")
+
+    def _create(self, collection: str, layout: Layout) -> None:
+        vectors = {
+            name: models.VectorParams(
+                size=size,
+                distance=models.Distance.DOT,
+                # m = 0 builds no graph: vectors that are only fetched by id.
+                hnsw_config=None if name in layout.searched else models.HnswConfigDiff(m=0),
+            )
+            for name, size in layout.sizes.items()
+        }
+
+        def request() -> None:
+            try:
+                self._client.create_collection(collection, vectors_config=vectors)
+            except UnexpectedResponse as error:
+                # Another worker, or an attempt of ours whose answer was lost, made it in between.
+                if error.status_code not in (400, 409) or not self._client.collection_exists(collection):
+                    raise
+
+        self._call(request)
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        # Reading the port is what finds a bad one.
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_layout(collection: str, layout: Layout, stored: object) -> None:
+    sizes = {name: params.size for name, params in stored.items()} if isinstance(stored, dict) else stored
+    if sizes != dict(layout.sizes):
+        raise StoreError(
+            f"collection {collection} holds vectors of sizes {sizes}, not {dict(layout.sizes)}: "
+            "use another model version or prefix, or delete the collection"
+        )
+
+
+def _conditional_upsert(point: Point, version_key: str) -> models.UpsertOperation:
+    struct = models.PointStruct(
+        id=str(point.id),
+        vector={name: vector.tolist() for name, vector in point.vectors.items()},
+        payload=point.payload,
+    )
+    older = models.FieldCondition(key=version_key, range=models.Range(lt=point.payload[version_key]))
+    return models.UpsertOperation(
+        upsert=models.PointsList(points=[struct], update_filter=models.Filter(must=[older]))
+    )
+
+
+def _at_least(where: AtLeast) -> models.Filter:
+    return models.Filter(must=[models.FieldCondition(key=where.key, range=models.Range(gte=where.minimum))])
+
+
+def _point(record: models.Record) -> Point:
+    vectors = record.vector if isinstance(record.vector, dict) else {}
+    return Point(
+        _id(record.id),
+        record.payload or {},
+        {name: np.array(vector, dtype=np.float32) for name, vector in vectors.items()},
+    )
+
+
+def _id(id_: models.ExtendedPointId) -> UUID:
+    return id_ if isinstance(id_, UUID) else UUID(str(id_))
