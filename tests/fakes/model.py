@@ -59,9 +59,11 @@ class FakeModel:
 def text_vector(text: str) -> Vector:
     """A unit vector [t] that follows from the text alone."""
     seed = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
-    return _unit(np.random.default_rng(seed).standard_normal((1, TEXT_DIM)).astype(np.float32))[0]
+    vectors = _unit(np.random.default_rng(seed).standard_normal((1, TEXT_DIM)).astype(np.float32))
+    return np.asarray(vectors[0], np.float32)
 
 
 def _unit(vectors: Vector) -> Vector:
     lengths = np.sqrt(np.sum(vectors * vectors, axis=1, keepdims=True, dtype=np.float32))
-    return (vectors / np.maximum(lengths, np.float32(1e-12))).astype(np.float32)
+    result: Vector = (vectors / np.maximum(lengths, np.float32(1e-12))).astype(np.float32)
+    return result
