@@ -1,8 +1,8 @@
 """Simulated shoppers: sessions, interests that move, purchases that follow clicks. Seeded.
 
 A shopper has one to three interests (shelves). A session has one of them in focus and looks around near it;
-now and then a shopper clicks at random, or one interest gives way to another. Time is simulated: a shopper
-comes about once a day, so 200 shoppers send some 2,000 events a simulated day.
+now and then a shopper clicks at random, or one interest gives way to another. Time is simulated, some five
+events a minute for 200 shoppers; about one shopper in ten is in a session, so a shop's events take turns.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from encoders.errors import SettingsError
 from encoders.events import EventType, Interaction, Item
 from streams.demo.assortment import Assortment, Key
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 START_MS = 1_735_689_600_000
 """2025-01-01T00:00:00Z: simulated time starts in the past, so that no event comes from the future."""
-SECONDS_BETWEEN_CLICKS = 40.0
+MINUTES_BETWEEN_CLICKS = 4.0
+HOURS_BETWEEN_SESSIONS = 4.0
 SESSION_ENDS = 0.15
 """Chance after each click that the session is over: sessions have 1 / 0.15 clicks on average."""
 
@@ -41,7 +42,7 @@ STAYS_IN_CATEGORY = 0.5
 
 @dataclass(slots=True)
 class Shopper:
-    """One simulated shopper; ``pace`` is sessions a day, ``next_up`` what is already decided."""
+    """One simulated shopper; ``pace`` divides the time between sessions; ``next_up`` is already decided."""
 
     user_id: str
     pace: float
@@ -82,7 +83,8 @@ class Shop:
         random = Random(f"shop-{self.seed}")
         crowd = Crowd(Assortment(self.items, random), random)
         shoppers = [crowd.shopper(f"shopper-{number:04d}") for number in range(self.users)]
-        clock = [(self.start_ms + random.randrange(DAY_MS), number) for number in range(self.users)]
+        first = int(HOURS_BETWEEN_SESSIONS * HOUR_MS)
+        clock = [(self.start_ms + random.randrange(first), number) for number in range(self.users)]
         clock.sort()
         number = 0
         while True:
@@ -108,7 +110,8 @@ class Crowd:
 
     def pause_ms(self, shopper: Shopper) -> int:
         """How long until the shopper's next event, in simulated milliseconds, at least 1."""
-        mean_ms = SECONDS_BETWEEN_CLICKS * 1000 if shopper.in_session else DAY_MS / shopper.pace
+        pause_ms = HOURS_BETWEEN_SESSIONS * HOUR_MS / shopper.pace
+        mean_ms = MINUTES_BETWEEN_CLICKS * HOUR_MS / 60 if shopper.in_session else pause_ms
         return 1 + int(self.random.expovariate(1 / mean_ms))
 
     def shift(self, shoppers: Sequence[Shopper]) -> None:

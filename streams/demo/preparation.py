@@ -1,0 +1,163 @@
+"""The demo's model and vectors, made once: a second run with the same catalogue starts in seconds.
+
+Everything lies in a work folder: ``text/`` (a model whose text tower is taken over), and for each catalogue a
+folder with its text vectors and its model. The store is new in every run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from encoders.config import ModelConfig
+from encoders.errors import ModelCorrupt, ModelError, ModelNotFound
+from encoders.events import Item
+from encoders.runtime import ServingModel, Vector
+from exporters.model_store import load_model
+from exporters.qdrant_edge import EdgeVectorStore
+from exporters.vector_store import CollectionNames, ItemRecord, VectorSizes
+from streams.catalog import text_digest
+from streams.demo.screen import Stage
+
+CONFIG = ModelConfig(name="demo")
+STEP = 128
+"""Texts encoded between two looks at the progress."""
+
+OLDEST = -1
+"""Source offset of what the demo stores itself: every message of the topic ``items`` is newer."""
+
+Watch = Callable[[], None]
+"""Called whenever a stage has moved on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a worker needs: a model's folder, and the catalogue's text vectors [n, t]."""
+
+    model_path: Path
+    model: ServingModel
+    text_vectors: Vector
+
+
+def prepare(work: Path, items: Sequence[Item], exporting: Stage, encoding: Stage, watch: Watch) -> Prepared:
+    """Find or make the model for a catalogue; ``exporting`` and ``encoding`` are the stages on the screen.
+
+    Raises ``ModelError`` where the text encoder cannot be had.
+    """
+    folder = work / f"catalogue-{_key(items)}"
+    with timed(exporting, watch):
+        text_path = _find_or_make_text_tower(work / "text", items)
+    with timed(encoding, watch):
+        encoding.total = len(items)
+        text_vectors = _find_or_encode(folder / "text_vectors.npy", text_path, items, encoding, watch)
+        models = folder / "models"
+        model = _load(models) or _make(models, text_path, items, text_vectors)
+    return Prepared(models, model, text_vectors)
+
+
+def fill_store(path: Path, prepared: Prepared, items: Sequence[Item]) -> None:
+    """Store the catalogue in a new in-process Qdrant at ``path``: the worker need not encode it again.
+
+    The items go through the topic all the same: the worker finds their texts unchanged.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+    model = prepared.model
+    names = CollectionNames.of(model.version)
+    store = EdgeVectorStore(path)
+    try:
+        store.ensure_collections(names, VectorSizes(model.dim, model.text_dim, model.state_dim))
+        store.upsert_items(names, _records(prepared, items))
+    finally:
+        store.close()
+
+
+@contextmanager
+def timed(stage: Stage, watch: Watch) -> Iterator[None]:
+    """Mark a stage as started, and at the end of the block as finished, with its seconds."""
+    began = time.monotonic()
+    stage.started = True
+    watch()
+    yield
+    stage.done = stage.total
+    stage.seconds = time.monotonic() - began
+    watch()
+
+
+def _key(items: Sequence[Item]) -> str:
+    digest = blake2b(repr(CONFIG).encode(), digest_size=6)
+    for item in items:
+        digest.update(text_digest(item.text).encode())
+    return digest.hexdigest()
+
+
+def _load(models: Path) -> ServingModel | None:
+    try:
+        return load_model(models, threads=2)
+    except (ModelNotFound, ModelCorrupt):
+        return None
+
+
+def _find_or_make_text_tower(models: Path, items: Sequence[Item]) -> Path:
+    if _load(models) is None:
+        shutil.rmtree(models, ignore_errors=True)
+        _factory()(items[:1], models, CONFIG, dataset="demo")
+    return models
+
+
+def _make(models: Path, text_path: Path, items: Sequence[Item], text_vectors: Vector) -> ServingModel:
+    shutil.rmtree(models, ignore_errors=True)
+    _factory()(items, models, CONFIG, text_from=text_path, text_vectors=text_vectors, dataset="demo")
+    return load_model(models, threads=2)
+
+
+def _factory() -> Callable[..., Path]:
+    # torch takes seconds to import, and a demo that was prepared before needs none of it.
+    try:
+        from exporters.model_factory import make_untrained
+    except ImportError as error:
+        raise ModelError(f"the demo makes its model with the extra `train` ({error}): make install") from None
+    return make_untrained
+
+
+def _find_or_encode(file: Path, text_path: Path, items: Sequence[Item], stage: Stage, watch: Watch) -> Vector:
+    if file.is_file():
+        stored: Vector = np.load(file, allow_pickle=False)
+        if len(stored) == len(items):
+            return stored
+    model = load_model(text_path, threads=2)
+    vectors = np.empty((len(items), model.text_dim), np.float32)
+    for start in range(0, len(items), STEP):
+        texts = [item.text for item in items[start : start + STEP]]
+        vectors[start : start + STEP] = model.encode_texts(texts)
+        stage.done = start + len(texts)
+        watch()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, vectors, allow_pickle=False)
+    return vectors
+
+
+def _records(prepared: Prepared, items: Sequence[Item]) -> list[ItemRecord]:
+    vectors = prepared.model.item_vectors(prepared.text_vectors)
+    now_ms = time.time_ns() // 1_000_000
+    return [
+        ItemRecord(
+            item_id=item.item_id,
+            vector=vector,
+            text_vector=text_vector,
+            title=item.title,
+            categories=item.categories,
+            price=item.price,
+            available=item.available,
+            text_digest=text_digest(item.text),
+            source_offset=OLDEST,
+            updated_at_ms=now_ms,
+        )
+        for item, vector, text_vector in zip(items, vectors, prepared.text_vectors, strict=True)
+    ]
