@@ -74,7 +74,7 @@ def faust_credentials(settings: KafkaSettings) -> CredentialsT | None:
 def connect(
     make: Callable[..., T], settings: KafkaSettings, timeout: float = CONNECT_SECONDS, **more: Any
 ) -> T:
-    """A client of kafka-python (its class ``make``, with ``more`` options), connected within ``timeout`` seconds.
+    """A client of kafka-python, of the class ``make``, connected within ``timeout`` seconds.
 
     Raises ``SettingsError``, and ``BrokerUnavailable`` where nothing answers.
     """

@@ -36,17 +36,31 @@ def read(
     """The messages of topics (named without prefix); in order within a partition, not across.
 
     Without ``seconds``: from the beginning to the ends as they are at the call. With ``seconds``: for so
-    long, and with ``latest`` only what comes after the call. Raises ``BrokerError`` where a topic is missing and
-    ``BrokerUnavailable`` where the broker goes silent before the end.
+    long, and with ``latest`` only what comes after the call.
+
+    Raises ``BrokerError`` where a topic is missing and ``BrokerUnavailable`` where the broker goes silent
+    before the end.
     """
-    with closing(_consumer(settings)) as consumer, translated(settings):
-        partitions = _assign(consumer, [settings.topic_prefix + topic for topic in topics])
-        ends = {} if seconds is not None else consumer.end_offsets(partitions)
-        (consumer.seek_to_end if latest else consumer.seek_to_beginning)(*partitions)
-        # A seek is lazy: asked for now, so that "latest" is the moment of the call.
-        for partition in partitions:
-            consumer.position(partition)
-        strip = len(settings.topic_prefix)
+    consumer = _consumer(settings)
+    try:
+        with translated(settings):
+            partitions = _assign(consumer, [settings.topic_prefix + topic for topic in topics])
+            ends = {} if seconds is not None else consumer.end_offsets(partitions)
+            (consumer.seek_to_end if latest else consumer.seek_to_beginning)(*partitions)
+            # A seek is lazy: asked for now, so that "latest" is the moment of the call.
+            for partition in partitions:
+                consumer.position(partition)
+    except BaseException:
+        consumer.close()
+        raise
+    return _records(consumer, settings, ends, seconds)
+
+
+def _records(
+    consumer: KafkaConsumer, settings: KafkaSettings, ends: dict[TopicPartition, int], seconds: float | None
+) -> Iterator[Record]:
+    strip = len(settings.topic_prefix)
+    with closing(consumer), translated(settings):
         for message in _poll(consumer, ends, seconds):
             yield _record(message, strip)
 
