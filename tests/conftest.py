@@ -22,3 +22,13 @@ def data_dir() -> Path:
         if candidate.is_dir():
             return candidate
     pytest.skip("no public data sets: put them in ../shared/data or name their folder in FRESHET_DATA")
+
+
+@pytest.fixture(scope="session")
+def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model version made from 200 simulated items, with the real text tower; the path of its folder."""
+    from encoders.config import ModelConfig
+    from exporters.model_factory import make_untrained
+    from streams.demo.catalogue import make_catalogue
+
+    return make_untrained(make_catalogue(200, 7), tmp_path_factory.mktemp("models"), ModelConfig())
