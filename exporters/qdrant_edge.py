@@ -135,13 +135,19 @@ class EdgeEngine:
     def close(self) -> None:
         """Flush and close every collection and let go of the folder; a second call does nothing."""
         with self._lock:
-            shards, self._shards = self._shards, {}
-            for shard in shards.values():
+            try:
+                self._close_shards()
+            finally:
+                if self._lock_file is not None:
+                    os.close(self._lock_file)
+                    self._lock_file = None
+
+    def _close_shards(self) -> None:
+        shards, self._shards = self._shards, {}
+        for collection, shard in shards.items():
+            with _translated(f"to close {collection}"):
                 shard.flush()
                 shard.close()
-            if self._lock_file is not None:
-                os.close(self._lock_file)
-                self._lock_file = None
 
     def _open_or_raise(self) -> None:
         if self._lock_file is None:
@@ -194,8 +200,9 @@ class EdgeEngine:
             if self._unflushed < FLUSH_EVERY:
                 return
             self._unflushed = 0
-            for shard in self._shards.values():
-                shard.flush()
+            for collection, shard in self._shards.items():
+                with _translated(f"a flush of {collection}"):
+                    shard.flush()
 
 
 def _take_folder(path: Path) -> int:

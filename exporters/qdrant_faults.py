@@ -45,6 +45,7 @@ class Retries:
     attempts: int = 6
     first_wait_s: float = 0.1
     longest_wait_s: float = 5.0
+    sleep: Callable[[float], None] = time.sleep
 
     def call(self, address: str, request: Callable[[], T]) -> T:
         """The answer; raises ``StoreUnavailable`` after the last attempt, ``StoreError`` after the first."""
@@ -58,7 +59,7 @@ class Retries:
                 if attempt == self.attempts:
                     raise StoreUnavailable(f"{fault} (after {attempt} attempts)") from error
                 logger.warning("%s; attempt %d of %d failed", fault, attempt, self.attempts)
-                time.sleep(max(self._jittered(attempt), _asked_wait_s(error)))
+                self.sleep(max(self._jittered(attempt), _asked_wait_s(error)))
         raise AssertionError("unreachable: attempts is at least 1")
 
     def _jittered(self, attempt: int) -> float:
@@ -80,6 +81,8 @@ def translated(error: Exception, address: str) -> StoreError:
     if isinstance(error, QdrantException):
         # The client reads Retry-After as seconds only, and gives up on the date that HTTP allows as well.
         return StoreUnavailable(f"Qdrant at {address} is limiting its callers")
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return _other_protocol(address)
     if isinstance(error, ApiException | ValueError | TypeError | AssertionError):
         return StoreError(f"a call to Qdrant at {address} cannot be made: {_one_line(str(error))}")
     raise error
@@ -95,9 +98,13 @@ def _translated_transport(source: Exception, address: str) -> StoreError:
         return StoreUnavailable(f"Qdrant at {address} did not answer in time")
     if isinstance(source, httpx.TransportError):
         return StoreUnavailable(f"Qdrant at {address} cannot be reached: {_one_line(str(source))}")
-    if isinstance(source, ValidationError | json.JSONDecodeError):
-        return StoreError(f"what answers at {address} does not speak Qdrant's protocol: check the URL")
+    if isinstance(source, ValidationError):
+        return _other_protocol(address)
     return StoreError(f"a call to Qdrant at {address} cannot be made: {_one_line(str(source))}")
+
+
+def _other_protocol(address: str) -> StoreError:
+    return StoreError(f"what answers at {address} does not speak Qdrant's protocol: check the URL")
 
 
 def _translated_status(error: UnexpectedResponse, address: str) -> StoreError:

@@ -1,9 +1,9 @@
 """The port to the vector store: what Freshet asks of Qdrant, in Freshet's words.
 
-Two adapters fulfil it, ``qdrant_server`` (by URL) and ``qdrant_edge`` (the same engine in this process, by path);
-``tests/contracts/vector_store_contract.py`` holds both to the same promises. All calls block: the event loop
-calls them in a thread. Every method raises ``StoreUnavailable`` when the same call may succeed later and
-``StoreError`` when it cannot.
+Two adapters fulfil it, ``qdrant_server`` (by URL) and ``qdrant_edge`` (the same engine in this process, by
+path); ``tests/contracts/vector_store_contract.py`` holds both to the same promises. All calls block: the
+event loop calls them in a thread. Every method raises ``StoreUnavailable`` when the same call may succeed
+later and ``StoreError`` when it cannot.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class ItemRecord:
 class UserRecord:
     """A user as stored.
 
-    ``interest`` [d] (unit length, or zeros before the first event) and ``state`` [s] come from the user tower;
-    ``blob`` is the packed history that only ``streams.state`` reads. ``sequence`` counts the writes to this user
-    and ``token`` names the one write (both below 2**53, exact in a float64): together they make an upsert a
-    compare-and-swap. ``waiting`` counts events that wait for an unknown item.
+    ``interest`` [d] (unit length, or zeros before the first event) and ``state`` [s] come from the user
+    tower; ``blob`` is the packed history that only ``streams.state`` reads. ``sequence`` counts the writes to
+    this user and ``token`` names the one write (both below 2**53, exact in a float64): together they make an
+    upsert a compare-and-swap. ``waiting`` counts events that wait for an unknown item.
     """
 
     user_id: str
@@ -101,7 +101,7 @@ class VectorStore(Protocol):
     """What the running system needs of the store. Thread-safe: several threads may call at once."""
 
     def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
-        """Create what is missing (with payload indexes); raise ``StoreError`` where sizes differ from what exists."""
+        """Create what is missing, with payload indexes; raise ``StoreError`` where other sizes exist."""
 
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
         """Write items and wait. A record whose ``source_offset`` is not above the stored one is ignored."""
@@ -109,28 +109,31 @@ class VectorStore(Protocol):
     def retrieve_items(
         self, names: CollectionNames, item_ids: Sequence[str], with_text: bool = False
     ) -> list[ItemRecord | None]:
-        """The items in the order asked for, ``None`` where there is none; ``text_vector`` [0] unless asked for."""
+        """The items in the order asked for, or ``None``; ``text_vector`` is empty [0] unless asked for."""
 
     def scroll_items(
         self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
     ) -> Iterator[list[ItemRecord]]:
-        """All items with ``updated_at_ms >= updated_since_ms``, in pages; ``text_vector`` [0] unless asked for."""
+        """All items with ``updated_at_ms >= updated_since_ms``, in pages; ``text_vector`` as above."""
 
     def nearest_items(
         self, names: CollectionNames, queries: Vector, limits: Sequence[int]
     ) -> list[list[ScoredItem]]:
         """For each query [n, d] the nearest *available* items, best first, at most ``limits[i]`` of them.
 
-        One batched request. Equal scores are in the order of ``item_id``, so that a replay answers the same.
+        One batched request. Equal scores are in the order of ``item_id``, across the last place too, so that
+        a replay answers the same. Nothing is near to a query of zeros: its list is empty.
         """
 
     def retrieve_users(self, names: CollectionNames, user_ids: Sequence[str]) -> list[UserRecord | None]:
         """The users in the order asked for, ``None`` where there is none."""
 
     def upsert_users(self, names: CollectionNames, users: Sequence[UserRecord]) -> list[str]:
-        """Compare-and-swap each user and wait: written where absent or where the stored ``sequence`` is lower.
+        """Compare-and-swap each user (at most once a call) and wait: written where the stored one is older.
 
-        Returns the ids whose write lost (another worker wrote in between): read them again and reapply.
+        "Older" is a lower ``sequence``, or no such user. Returns the ids whose write lost, since another
+        worker wrote in between: read them again and reapply. A write that another one has built on already is
+        reported as lost too; the record then read again holds it.
         """
 
     def waiting_users(self, names: CollectionNames) -> Iterator[list[UserRecord]]:

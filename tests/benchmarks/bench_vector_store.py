@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -64,7 +64,7 @@ def measure(store: VectorStore, options: argparse.Namespace) -> dict[str, object
     store.upsert_users(NAMES, users(rng, range(options.users), 1))
 
     def chosen() -> list[int]:
-        return rng.choice(options.users, BATCH, replace=False).tolist()
+        return [int(n) for n in rng.choice(options.users, BATCH, replace=False)]
 
     sequence = iter(range(2, 10**6))
     upserts = [users(rng, chosen(), next(sequence)) for _ in range(options.repeats)]
@@ -86,7 +86,7 @@ def measure(store: VectorStore, options: argparse.Namespace) -> dict[str, object
     }
 
 
-def spread(call: Callable[..., object], batches: list[object], size: int) -> dict[str, float]:
+def spread(call: Callable[..., object], batches: Sequence[object], size: int) -> dict[str, float]:
     costs = [timed(lambda batch=batch: call(batch), size) for batch in batches]  # type: ignore[misc]
     return {"median": round(float(np.median(costs)), 1), "min": round(min(costs), 1)}
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,21 +13,13 @@ from exporters.vector_store import VectorStore
 from tests.contracts.vector_store_contract import DurableContract, VectorStoreContract
 from tests.fakes.memory_vector_store import MemoryVectorStore
 from tests.qdrant_http_server.process import QdrantHttpServer, qdrant_http_server
-
-
-MEMORY = Path("/dev/shm")
-
-
-def folder_parent() -> Path | None:
-    """Memory where there is plenty: a new shard is synced to disk, a quarter of a second on a busy one."""
-    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * 2**30
-    return MEMORY if roomy else None
+from tests.qdrant_http_server.quick_folder import quick_folder
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with TemporaryDirectory(dir=folder_parent()) as folder:
-        yield Path(folder)
+    with quick_folder() as folder:
+        yield folder
 
 
 class TestEdge(VectorStoreContract, DurableContract):
@@ -56,7 +45,7 @@ class TestServer(VectorStoreContract, DurableContract):
 
     @pytest.fixture(scope="class")
     def server(self) -> Iterator[QdrantHttpServer]:
-        with TemporaryDirectory(dir=folder_parent()) as folder, qdrant_http_server(Path(folder)) as server:
+        with quick_folder() as folder, qdrant_http_server(folder) as server:
             yield server
 
     @pytest.fixture

@@ -31,7 +31,7 @@ AWKWARD_IDS = ["", " ", "a/b?c#d", "ключ-ключ", "買い物🛒", "x" * 2
 def unit(rng: np.random.Generator, *shape: int) -> Vector:
     """Random vectors [..., d] of unit length, float32."""
     vectors = rng.standard_normal(shape)
-    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def item(item_id: str, vector: Vector | None = None, **changes: object) -> ItemRecord:

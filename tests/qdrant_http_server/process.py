@@ -49,8 +49,8 @@ def qdrant_http_server(path: Path, *options: str, scheme: str = "http") -> Itera
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), "--path", str(path), *options], stdout=subprocess.PIPE, text=True
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         ready = process.stdout.readline().split()
         assert ready[:1] == ["ready"], f"the Qdrant stand-in did not start: {ready}"
         yield QdrantHttpServer(f"{scheme}://127.0.0.1:{ready[1]}", process)
