@@ -81,9 +81,9 @@ class CatalogPipeline:
     def _records(
         self, newer: dict[str, tuple[int, Item | Delisted]], stored: dict[str, ItemRecord | None]
     ) -> list[ItemRecord]:
-        now_ms = self._serving.clock_ms()
         with self._serving.metrics.stage("item_encode"):
             text_vectors = self._text_vectors(newer, stored)
+            now_ms = self._serving.clock_ms()
             records = [
                 _record(decoded, offset, stored[item_id], text_vectors.get(item_id), now_ms)
                 for item_id, (offset, decoded) in newer.items()

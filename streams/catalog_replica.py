@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 
 from exporters.vector_store import CollectionNames, ItemRecord, Vector, VectorStore
 
-REFRESH_OVERLAP_MS = 10_000
-"""How far a refresh looks back beyond the newest item seen: other workers' clocks may run behind."""
+REFRESH_OVERLAP_MS = 30_000
+"""How far a refresh looks back beyond the last: other clocks may run behind, and writes take time."""
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
 
 
 class CatalogReplica:
     """Item vectors in memory, for the encoder's steps; fed from the store, never from Kafka."""
 
-    def __init__(self, store: VectorStore, names: CollectionNames) -> None:
+    def __init__(
+        self, store: VectorStore, names: CollectionNames, clock_ms: Callable[[], int] = wall_clock_ms
+    ) -> None:
         self._store = store
         self._names = names
-        self._newest_ms = 0
+        self._clock_ms = clock_ms
+        self._refreshed_ms = 0
         self.vectors: dict[str, Vector] = {}
         """Item id -> unit vector [d]."""
 
@@ -28,11 +37,12 @@ class CatalogReplica:
 
     def refresh(self) -> int:
         """Read what the store received since the last refresh (at first: all); blocks. Returns a count."""
-        read = 0
-        since = max(0, self._newest_ms - REFRESH_OVERLAP_MS)
+        read, began_ms = 0, self._clock_ms()
+        since = max(0, self._refreshed_ms - REFRESH_OVERLAP_MS)
         for page in self._store.scroll_items(self._names, updated_since_ms=since):
             self.add(page)
             read += len(page)
+        self._refreshed_ms = began_ms
         return read
 
     def ensure(self, item_ids: Iterable[str]) -> None:
@@ -44,6 +54,4 @@ class CatalogReplica:
 
     def add(self, records: Sequence[ItemRecord]) -> None:
         """Take in items as stored."""
-        for record in records:
-            self.vectors[record.item_id] = record.vector
-            self._newest_ms = max(self._newest_ms, record.updated_at_ms)
+        self.vectors.update((record.item_id, record.vector) for record in records)

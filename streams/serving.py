@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,14 +12,9 @@ from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
 from exporters.publisher import Outgoing, Publisher
 from exporters.vector_store import CollectionNames, VectorStore
-from streams.catalog_replica import CatalogReplica
+from streams.catalog_replica import CatalogReplica, wall_clock_ms
 
 Result = TypeVar("Result")
-
-
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

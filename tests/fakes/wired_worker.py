@@ -55,7 +55,7 @@ class WiredWorker:
         self.names = CollectionNames.of(self.model.version)
         self.store.ensure_collections(self.names, self.model.sizes)
         self.executor = ThreadPoolExecutor(1)
-        self.replica = CatalogReplica(self.store, self.names)
+        self.replica = CatalogReplica(self.store, self.names, self.clock)
         serving = Serving(
             self.store,
             self.names,
