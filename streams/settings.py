@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -162,8 +163,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then secret files, then the TOML file."""
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=os.environ.get("FRESHET_SECRETS_DIR"),
+            secrets_dir_missing="error",
+            secrets_prefix="FRESHET_",
+            secrets_nested_delimiter="__",
+        )
         file = TomlConfigSettingsSource(settings_cls, os.environ.get("FRESHET_CONFIG"))
-        return init_settings, env_settings, file_secret_settings, file
+        return init_settings, env_settings, secrets, file
 
     @model_validator(mode="after")
     def _session_fits(self) -> Self:
@@ -182,12 +190,22 @@ def load_settings(config: Path | None = None, **sections: Any) -> Settings:
     file = os.environ.get("FRESHET_CONFIG")
     if file and not Path(file).is_file():
         raise SettingsError(f"no configuration file at {file}: check --config or FRESHET_CONFIG")
+    _refuse_unknown_sections()
     try:
-        return Settings(_secrets_dir=os.environ.get("FRESHET_SECRETS_DIR"), **sections)
+        return Settings(**sections)
     except ValidationError as error:
         raise SettingsError(_describe(error)) from None
     except ValueError as error:
         raise SettingsError(f"the configuration cannot be read: {error}") from None
+
+
+def _refuse_unknown_sections() -> None:
+    """A misspelt section would be a silent default: pydantic looks only for the names that it knows."""
+    for name in sorted(os.environ):
+        section, nested, _ = name.upper().removeprefix("FRESHET_").partition("__")
+        if name.upper().startswith("FRESHET_") and nested and section.lower() not in Settings.model_fields:
+            known = ", ".join(Settings.model_fields)
+            raise SettingsError(f"wrong settings: {name}: no section {section.lower()!r}; there are {known}")
 
 
 def _describe(error: ValidationError) -> str:
