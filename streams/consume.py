@@ -48,7 +48,7 @@ async def carry_out(
     while True:
         try:
             return await process(messages)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             raise
         except (StoreUnavailable, BrokerUnavailable) as error:
             if time.monotonic() - began > outage_seconds:

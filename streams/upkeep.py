@@ -34,7 +34,7 @@ class Upkeep(Service):  # type: ignore[misc]
         self._settings = settings
         self._http = HttpServer(listener, parts.serving.metrics, self.ready_reasons)
         self._assigned = False
-        self._store_fault = ""
+        self._faults: dict[str, str] = {}
         self._begin = True
         app.on_partitions_assigned.connect(self._on_assigned)
         app.on_partitions_revoked.connect(self._on_revoked)
@@ -62,9 +62,7 @@ class Upkeep(Service):  # type: ignore[misc]
             reasons.append("partitions: none assigned yet")
         if not self._parts.gate.is_open:
             reasons.append("catalogue: items are being stored")
-        if self._store_fault:
-            reasons.append(f"store: {self._store_fault}")
-        return reasons
+        return reasons + [f"cannot {what}: {fault}" for what, fault in self._faults.items()]
 
     @Service.task
     async def _tick(self) -> None:
@@ -83,9 +81,9 @@ class Upkeep(Service):  # type: ignore[misc]
         """A passing outage is noted and tried again at the next tick; anything else ends the worker."""
         try:
             await work
-            self._store_fault = ""
+            self._faults.pop(what, None)
         except (StoreUnavailable, BrokerError) as error:
-            self._store_fault = str(error)
+            self._faults[what] = str(error)
             log.warning("cannot %s: %s", what, error)
         except Exception:
             if self.should_stop:
