@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from encoders.errors import SettingsError, StoreError, StoreUnavailable
+from exporters.qdrant_address import Tls
 from exporters.qdrant_faults import Retries
-from exporters.qdrant_server import ServerVectorStore, Tls
+from exporters.qdrant_server import ServerVectorStore
 from tests.contracts.vector_store_contract import NAMES, SIZES, assert_same, item, user
 from tests.qdrant_http_server.process import QdrantHttpServer, qdrant_http_server
 from tests.qdrant_http_server.quick_folder import quick_folder
