@@ -191,10 +191,8 @@ class LocalKafka:
             [*tool, "--cluster-id", _new_cluster_id()], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise BrokerError(
-                f"Kafka cannot use the folder {self.data_dir}: {said[0] if said else 'no reason'}"
-            )
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise BrokerError(f"Kafka cannot use the folder {self.data_dir}: {said[-1] if said else ''}")
 
     @contextmanager
     def _own_folder(self) -> Iterator[int]:
