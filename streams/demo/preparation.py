@@ -1,6 +1,6 @@
 """The demo's model and vectors, made once: a second run with the same catalogue starts in seconds.
 
-Everything lies in a work folder: ``text/`` (a model whose text tower is taken over), and for each catalogue a
+Everything lies in a work folder: ``text-*/`` (a model whose text tower is taken over), and for each catalogue a
 folder with its text vectors and its model. The store is new in every run.
 """
 
@@ -53,13 +53,18 @@ def prepare(work: Path, items: Sequence[Item], exporting: Stage, encoding: Stage
     """
     folder = work / f"catalogue-{_key(items)}"
     with timed(exporting, watch):
-        text_path = _find_or_make_text_tower(work / "text", items)
+        text_path = _find_or_make_text_tower(text_folder(work), items)
     with timed(encoding, watch):
         encoding.total = len(items)
         text_vectors = _find_or_encode(folder / "text_vectors.npy", text_path, items, encoding, watch)
         models = folder / "models"
         model = _load(models) or _make(models, text_path, items, text_vectors)
     return Prepared(models, model, text_vectors)
+
+
+def text_folder(work: Path) -> Path:
+    """Where the model stands whose text tower every catalogue's model takes over."""
+    return work / f"text-{CONFIG.max_tokens}"
 
 
 def fill_store(path: Path, prepared: Prepared, items: Sequence[Item]) -> None:

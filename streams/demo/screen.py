@@ -162,14 +162,12 @@ def _rows_that_fit(height: int, width: int) -> int:
 
 
 def _header(state: ScreenState) -> RenderableType:
+    # What must be read in full stands on the left; of the right a narrow terminal shows what it can.
     grid = Table.grid(expand=True, padding=(0, 1))
-    grid.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
-    grid.add_column(no_wrap=True, justify="right")
-    model = f"model {state.model_version} · " if state.model_version else ""
-    grid.add_row(
-        Text.assemble((" Freshet ", "bold reverse"), "  ", TITLE),
-        Text(model + clock(state.elapsed_seconds), "dim"),
-    )
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, ratio=1, justify="right", overflow="ellipsis")
+    time_and_model = clock(state.elapsed_seconds) + (f" {state.model_version}" if state.model_version else "")
+    grid.add_row(Text.assemble((" Freshet ", "bold reverse"), " ", TITLE), Text(time_and_model, "dim"))
     return grid
 
 

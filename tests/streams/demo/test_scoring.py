@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.events import EventType, Interaction
@@ -119,6 +119,7 @@ def test_popularity_halves_in_a_half_life() -> None:
 events = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 40)), max_size=60)
 
 
+@settings(deadline=None)
 @given(events)
 def test_popularity_ranks_as_the_sum_of_decayed_weights_does(events: list[tuple[str, int]]) -> None:
     popularity = DecayedPopularity()
@@ -132,6 +133,7 @@ def test_popularity_ranks_as_the_sum_of_decayed_weights_does(events: list[tuple[
     assert ranked == pytest.approx(sorted(weights.values(), reverse=True))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), min_size=1))
 def test_a_percentile_is_numpys_in_milliseconds(seconds: list[float]) -> None:
     assert percentile_ms(seconds, 99) == pytest.approx(np.percentile(seconds, 99) * 1000, abs=0.051)

@@ -26,7 +26,7 @@ from streams.demo.screen import (
 def running() -> ScreenState:
     return ScreenState(
         stages=[Stage("encoding the catalogue", started=True, seconds=3.0)],
-        model_version="m-1",
+        model_version="20261121-113bde26",
         elapsed_seconds=83,
         shopper="shopper-0012",
         history=[
@@ -92,7 +92,7 @@ def test_a_running_demo_says_it_at_every_width(width: int, words: str) -> None:
     assert words in picture(running(), width, height=40)
 
 
-@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("width", [60, 80, 140])
 def test_the_demo_says_that_shop_and_broker_are_not_real(width: int) -> None:
     assert "simulated shop · demo broker, not durable" in picture(running(), width)
 
