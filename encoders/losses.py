@@ -18,7 +18,7 @@ def softmax_loss(
 
     In-batch negatives alone lose half of the ranking quality against this, so all items it is while they fit.
     """
-    logits = interests @ items.T / temperature  # [k, n]
+    logits = (interests / temperature) @ items.T  # [k, n]
     losses = functional.cross_entropy(logits, targets, reduction="none")  # [k]
     return (losses * weights).sum() / weights.sum()
 

@@ -56,13 +56,13 @@ class ItemTower(nn.Module):
         return self.refine(self.whiten(text_vectors))
 
     def whiten(self, text_vectors: Tensor) -> Tensor:
-        """The part that never learns, [n, text_dim] -> [n, text_dim]: training computes it once."""
-        return (text_vectors - self.mean) @ self.projection
+        """The part that never learns: [n, text_dim] -> [n, text_dim], each of length √text_dim."""
+        white = (text_vectors - self.mean) @ self.projection
+        return functional.normalize(white, dim=-1) * math.sqrt(white.shape[-1])
 
     def refine(self, white: Tensor) -> Tensor:
         """Whitened vectors [n, text_dim] -> [n, d]; the residual sees the directions beyond d as well."""
-        features = functional.normalize(white, dim=-1) * math.sqrt(white.shape[-1])  # [n, text_dim]
-        hidden = functional.gelu(self.inner(self.dropout(features)))  # [n, item_hidden]
+        hidden = self.dropout(functional.gelu(self.inner(white)))  # [n, item_hidden]
         base = functional.normalize(white[:, : self.dim], dim=-1)  # [n, d]
         return functional.normalize(base + self.scale * self.outer(hidden), dim=-1)
 

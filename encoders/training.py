@@ -111,7 +111,10 @@ class Trainer:
     def run(self, checkpoint: Checkpoint, progress: Progress, *, resume: bool, parent: str) -> Outcome:
         """Train, saving every epoch; leaves the best weights in the towers. Raises ``SettingsError`` as
         ``Checkpoint.load`` does where there is nothing to resume."""
-        fingerprint = self._fingerprint(parent)
+        with torch_threads(self._config.threads):
+            return self._run(checkpoint, progress, resume, self._fingerprint(parent))
+
+    def _run(self, checkpoint: Checkpoint, progress: Progress, resume: bool, fingerprint: str) -> Outcome:
         start = self._rank()
         state, best = TrainingProgress(fingerprint=fingerprint), _copy(self._towers)
         self._towers.item.scale.fill_(1.0)
@@ -244,25 +247,25 @@ def rank_targets(
     that a model that says nothing does not look good.
     """
     towers.eval()
-    ranks = []
+    starts = np.maximum(histories.offsets[:-1], histories.offsets[1:] - max_length)
+    pieces = np.stack([starts, histories.offsets[1:]], axis=1)  # [n, 2]
+    ranks = np.empty(len(histories), dtype=np.int64)
+    by_length = np.argsort(pieces[:, 1] - pieces[:, 0], kind="stable")
     with torch.no_grad():
-        items = towers.item.refine(white)  # [n, d]
+        items = towers.item.refine(white)  # [items, d]
         for start in range(0, len(histories), 512):
-            ends = histories.offsets[start + 1 : start + 513]
-            pieces = np.stack(
-                [np.maximum(histories.offsets[start : start + len(ends)], ends - max_length), ends], 1
-            )
-            batch = pad(histories, pieces)
-            every = towers.user.sequence(
-                items[torch.from_numpy(batch.items)],
-                torch.from_numpy(batch.event_types),
-                torch.from_numpy(batch.gaps),
-            )
-            last = every[torch.arange(len(ends)), torch.from_numpy(batch.lengths - 1)]  # [b, d]
-            scores = last @ items.T  # [b, n]
-            wanted = torch.from_numpy(targets[start : start + len(ends)]).unsqueeze(1)  # [b, 1]
-            ranks.append(((scores >= scores.gather(1, wanted)).sum(dim=1) - 1).numpy())
-    return np.concatenate(ranks)
+            rows = by_length[start : start + 512]
+            scores = _last_interests(towers.user, items, pad(histories, pieces[rows])) @ items.T  # [b, items]
+            wanted = scores.gather(1, torch.from_numpy(targets[rows]).unsqueeze(1))  # [b, 1]
+            ranks[rows] = (scores >= wanted).sum(dim=1).numpy() - 1
+    return ranks
+
+
+def _last_interests(user: UserTower, items: Tensor, batch: Batch) -> Tensor:
+    """Interests after each whole history, [b, d]."""
+    history = items[torch.from_numpy(batch.items)]  # [b, t, d]
+    every = user.sequence(history, torch.from_numpy(batch.event_types), torch.from_numpy(batch.gaps))
+    return every[torch.arange(len(every)), torch.from_numpy(batch.lengths - 1)]
 
 
 @contextmanager
@@ -271,6 +274,17 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Torch on ``count`` threads, and on as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def new_towers(item: ItemTower, user: UserTower, dropout: float) -> Towers:

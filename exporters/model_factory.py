@@ -130,14 +130,8 @@ def pretrain(
     config, towers = load_towers(folder, training.dropout)
     checkpoint = Checkpoint(out / CHECKPOINT)
     version = read_manifest(folder).version
-    threads = torch.get_num_threads()
-    torch.set_num_threads(training.threads)
-    try:
-        outcome = Trainer(towers, vectors, sequences, training).run(
-            checkpoint, progress, resume=resume, parent=version
-        )
-    finally:
-        torch.set_num_threads(threads)
+    trainer = Trainer(towers, vectors, sequences, training)
+    outcome = trainer.run(checkpoint, progress, resume=resume, parent=version)
     written = (
         _write_trained(out, folder, config, towers, sequences, len(items), outcome)
         if outcome.improved

@@ -206,7 +206,7 @@ def _check_parity(module: nn.Module, inputs: dict[str, Tensor], outputs: list[st
         result = module(*inputs.values())
     expected = result if isinstance(result, tuple) else (result,)
     actual = open_session(path).run(outputs, {name: tensor.numpy() for name, tensor in inputs.items()})
-    _require_close(path, [(e.numpy(), a) for e, a in zip(expected, actual, strict=True)])
+    require_close(path, [(e.numpy(), a) for e, a in zip(expected, actual, strict=True)])
 
 
 def _check_prefill(tower: UserTower, path: Path) -> None:
@@ -218,10 +218,11 @@ def _check_prefill(tower: UserTower, path: Path) -> None:
         every = tower.eval().sequence(items, types, gaps)  # [2, 4, d]
     feed = {"items": items, "event_types": types, "gaps": gaps, "lengths": lengths}
     actual = open_session(path).run(["final_interest"], {k: v.numpy() for k, v in feed.items()})[0]
-    _require_close(path, [(every[torch.arange(2), lengths - 1].numpy(), actual)])
+    require_close(path, [(every[torch.arange(2), lengths - 1].numpy(), actual)])
 
 
-def _require_close(path: Path, pairs: list[tuple[Any, Any]]) -> None:
+def require_close(path: Path, pairs: list[tuple[Any, Any]]) -> None:
+    """Raise ``ModelError`` unless each (expected, actual) agrees within ``TOLERANCE``; nan never does."""
     for expected, actual in pairs:
         difference = float(np.abs(expected - actual).max())
         if not difference <= TOLERANCE:

@@ -17,20 +17,10 @@ from encoders.events import Item
 from exporters.model_manifest import Manifest, read_manifest
 from exporters.model_store import load_model, resolve_model
 from streams.cli.training_progress import TrainingBar, import_factory
+from streams.messages import ItemMessage
 
 MAX_LINE_BYTES = 1_048_576
 PATH = click.Path(path_type=Path)
-
-
-class CatalogueLine(msgspec.Struct, frozen=True):
-    """One line of ``items.jsonl``: an item as the topic ``items`` carries it; other fields are ignored."""
-
-    item_id: str
-    title: str
-    description: str = ""
-    categories: list[str] = []
-    price: float | None = None
-    available: bool = True
 
 
 @click.group()
@@ -145,7 +135,7 @@ def _item(path: Path, number: int, line: bytes) -> Item:
     try:
         if len(line) > MAX_LINE_BYTES:
             raise msgspec.ValidationError(f"longer than {MAX_LINE_BYTES} bytes")
-        read = msgspec.json.decode(line, type=CatalogueLine)
+        read = msgspec.json.decode(line, type=ItemMessage)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"{path}, line {number}: {error}") from error
     categories = tuple(read.categories)

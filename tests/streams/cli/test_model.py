@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from encoders.errors import DataError, FreshetError, SettingsError
+from streams.cli import cli
+from streams.cli.model import read_catalogue
+
+LINE = '{"item_id": "A1", "title": "Tea pot", "categories": ["Kitchen"], "price": 9.5, "colour": "red"}'
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def test_catalogue_lines_are_items(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text(LINE + "\n\n" + '{"item_id": "A2", "title": "Cup", "available": false}\n')
+    first, second = read_catalogue(path)
+    assert (first.item_id, first.text, first.price) == ("A1", "Tea pot. Kitchen", 9.5)
+    assert not second.available
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"item_id": "A"}', '{"item_id": "A", "title": "t", "price": -1}', '"\udcff"']
+)
+def test_line_that_is_no_item_is_named_by_its_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(LINE.encode() + b"\n" + line.encode("utf-8", "surrogateescape") + b"\n")
+    with pytest.raises(DataError, match="line 2"):
+        read_catalogue(path)
+
+
+def test_empty_and_missing_catalogues_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(DataError, match="no items"):
+        read_catalogue(tmp_path / "empty")
+    with pytest.raises(DataError, match="cannot read"):
+        read_catalogue(tmp_path / "missing")
+
+
+def test_show_verifies_and_prints_the_manifest_as_json(untrained_model: Path) -> None:
+    result = run("model", "show", untrained_model, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["version"] == untrained_model.name
+
+
+def test_show_says_in_words_that_nothing_was_trained(untrained_model: Path) -> None:
+    assert "nothing: whitened text vectors" in run("model", "show", untrained_model).stdout
+
+
+def test_show_of_no_model_says_how_to_make_one(tmp_path: Path) -> None:
+    error = run("model", "show", tmp_path).exception
+    assert isinstance(error, FreshetError)
+    assert "freshet model init" in str(error)
+
+
+def test_init_wants_one_source_of_items(tmp_path: Path) -> None:
+    assert isinstance(run("model", "init", "--out", tmp_path).exception, SettingsError)
+
+
+@pytest.mark.parametrize("command", [("model", "init"), ("model", "show"), ("pretrain",)])
+def test_help_teaches_with_an_example(command: tuple[str, ...]) -> None:
+    assert "Example:" in run(*command, "--help").stdout
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_pretrain_writes_a_model_better_than_its_parent(
+    tmp_path: Path, data_dir: Path, untrained_model: Path
+) -> None:
+    result = run(
+        *("pretrain", "--dataset", "movielens", data_dir / "ml-100k", "--out", tmp_path),
+        *("--from", untrained_model, "--epochs", "3", "--json"),
+    )
+    assert result.exit_code == 0, result.exception
+    metrics = json.loads(result.stdout)["metrics"]
+    assert metrics["validation_ndcg_at_10"] > metrics["parent_validation_ndcg_at_10"]
