@@ -14,7 +14,7 @@ from mode import Service
 
 from encoders.errors import BrokerError, FreshetError, StoreUnavailable
 from streams.composition import Parts
-from streams.consume import EXIT_SOFTWARE, die
+from streams.consume import EXIT_CONFIG, EXIT_SOFTWARE, die
 from streams.http_server import HttpServer
 from streams.progress import Source
 from streams.settings import Settings
@@ -58,7 +58,7 @@ class Upkeep(Service):  # type: ignore[misc]
     def ready_reasons(self) -> list[str]:
         """Why the worker cannot serve yet; empty when it can."""
         reasons = []
-        if not self._assigned:
+        if not self._assigned or self._begin:
             reasons.append("partitions: none assigned yet")
         if not self._parts.gate.is_open:
             reasons.append("catalogue: items are being stored")
@@ -69,6 +69,8 @@ class Upkeep(Service):  # type: ignore[misc]
         while not self.should_stop:
             await self.sleep(TICK_SECONDS)
             await self._try("refresh the catalogue", asyncio.to_thread(self._refresh))
+            if self._assigned and self._begin:
+                await self._try("take over the partitions", self._take_over())
             await self._try("release waiting events", self._parts.interest.release())
             await self._try("measure the lag", self._measure())
 
@@ -92,8 +94,6 @@ class Upkeep(Service):  # type: ignore[misc]
             die(f"a fault that repeating cannot mend, while trying to {what}", EXIT_SOFTWARE)
 
     async def _on_assigned(self, app: faust.App, assigned: set[TP], **kwargs: Any) -> None:
-        partitions = {tp.partition for tp in assigned if self._source(tp)[0] != "items"}
-        await self._parts.interest.partitions_moved(partitions)
         self._begin = True
         self._assigned = True
         log.info("assigned %d partitions of %d topics", len(assigned), len({tp.topic for tp in assigned}))
@@ -101,16 +101,38 @@ class Upkeep(Service):  # type: ignore[misc]
     async def _on_revoked(self, app: faust.App, revoked: set[TP], **kwargs: Any) -> None:
         self._assigned = False
 
+    async def _take_over(self) -> None:
+        """Begin with what Kafka and the store say of the partitions that are this worker's now.
+
+        A second later than the first event, perhaps: until then a compare-and-swap keeps states right.
+        """
+        consumer = self._app.consumer
+        owned = sorted(consumer.assignment())
+        partitions = {tp.partition for tp in owned if self._source(tp)[0] != "items"}
+        counted = await self._parts.interest.partitions_moved(partitions)
+        ends = await consumer.highwaters(*owned)
+        self._refuse_new_topics(counted, {self._source(tp): end or 0 for tp, end in ends.items()})
+        committed = consumer._committed_offset
+        self._parts.progress.begin({self._source(tp): committed.get(tp) or 0 for tp in owned})
+        self._begin = False
+
+    def _refuse_new_topics(self, counted: dict[Source, int], ends: dict[Source, int]) -> None:
+        """Offsets that were applied but do not exist: every new event would be taken for an old one."""
+        for source, offset in counted.items():
+            if offset >= ends.get(source, offset + 1):
+                topic, partition = source
+                die(
+                    f"{topic} {partition} ends at {ends[source]}, but offset {offset} was applied before:"
+                    " the topic was made anew; raise FRESHET_KAFKA__SOURCE_EPOCH by one, or use a new store",
+                    EXIT_CONFIG,
+                )
+
     async def _measure(self) -> None:
         """Lag of every partition; opens the gate at the start, and ends a worker that stalls."""
         consumer, progress = self._app.consumer, self._parts.progress
         owned = sorted(consumer.assignment())
-        if not self._assigned or not owned:
+        if self._begin or not owned:
             return
-        if self._begin:
-            committed = consumer._committed_offset
-            progress.begin({self._source(tp): committed.get(tp) or 0 for tp in owned})
-            self._begin = False
         ends = await consumer.highwaters(*owned)
         lag = progress.lag({self._source(tp): end or 0 for tp, end in ends.items()})
         for (topic, partition), behind in lag.items():
