@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The same examples in every run, and no time limit on one: the machine may be busy.
+hypothesis.settings.register_profile("freshet", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("freshet")
 
 pytest_plugins = ["tests.kafka_fixtures"]
 

@@ -23,7 +23,7 @@ def json_values(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Any]:
     return st.recursive(
         st.none() | st.booleans() | st.integers() | numbers | st.text(),
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-        max_leaves=10,
+        max_leaves=5,
     )
 
 

@@ -226,7 +226,7 @@ async def one_by_one(events: Sequence[Received]) -> WiredWorker:
     return worker
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(runs())
 def test_any_batches_with_any_faults_equal_one_event_at_a_time(run: Run) -> None:
     users = sorted({one.key.decode() for one in run.events if one.key})
