@@ -1,6 +1,6 @@
 """Faust, set up so that nothing is lost: a consumer that starts where it should, no web server.
 
-Everything here answers a behaviour of faust-streaming 0.15.3; ``docs/topology.md`` says which.
+Everything here answers a behaviour of faust-streaming 0.15.3; ``docs/topology.md`` lists them.
 """
 
 from __future__ import annotations
