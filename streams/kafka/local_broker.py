@@ -108,7 +108,10 @@ class LocalKafka:
             f"-Dlog4j2.configurationFile={LOG_CONFIG}",
         ]
         command += ["-cp", f"{jars}/*"]
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BrokerError(f"Kafka cannot use the folder {self.data_dir}: {error.strerror}") from None
         with self._own_folder() as lock:
             self._choose_ports()
             self._write_properties()

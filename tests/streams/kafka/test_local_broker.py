@@ -80,6 +80,13 @@ def test_a_port_in_use_is_named(kafka_installed: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.kafka
+def test_a_folder_that_cannot_be_made_is_named(kafka_installed: None, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BrokerError, match=f"cannot use the folder {tmp_path / 'file' / 'data'}"):
+        LocalKafka(tmp_path / "file" / "data").start()
+
+
+@pytest.mark.kafka
 def test_it_listens_on_loopback_only(own_kafka: LocalKafka) -> None:
     properties = (own_kafka.data_dir / "server.properties").read_text().splitlines()
     listeners = next(line for line in properties if line.startswith("listeners="))
