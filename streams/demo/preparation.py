@@ -1,7 +1,7 @@
 """The demo's model and vectors, made once: a second run with the same catalogue starts in seconds.
 
-Everything lies in a work folder: ``text-*/`` (a model whose text tower is taken over), and for each catalogue a
-folder with its text vectors and its model. The store is new in every run.
+Everything lies in a work folder: ``text-*/`` (a model whose text tower is taken over), and for each catalogue
+a folder with its text vectors and its model. The store is new in every run.
 """
 
 from __future__ import annotations

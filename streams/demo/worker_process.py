@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from encoders.errors import FreshetError
 from streams.kafka.processes import end
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
+"""Generous: on a laptop at work on other things, importing and loading alone can take a minute."""
 POLL_SECONDS = 0.1
 HTTP_SECONDS = 5.0
 STOP_SECONDS = 15.0

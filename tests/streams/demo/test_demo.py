@@ -27,7 +27,7 @@ def freshet(*arguments: str, work: Path) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
     )
 
 
