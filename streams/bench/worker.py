@@ -1,0 +1,89 @@
+"""The processes that are measured: the worker, and the empty agent beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Timer
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from encoders.errors import FreshetError
+from streams.bench.empty_agent import EmptyFigures
+from streams.bench.samples import Sample, cpu_seconds
+from streams.demo.worker_process import WorkerProcess
+from streams.kafka.processes import end
+
+EMPTY_SECONDS = 120.0
+STOP_SECONDS = 15.0
+SUMMED = {
+    "freshet_events_total": "outcome",
+    "freshet_stage_duration_seconds_sum": "stage",
+    "freshet_stage_cpu_seconds_total": "stage",
+}
+"""Sample of /metrics -> the label by which it is summed."""
+
+
+class MeasuredWorker(WorkerProcess):
+    """A worker whose counters, stages and CPU can be sampled; temporary files go to ``scratch``."""
+
+    def __init__(self, bootstrap_servers: str, model_path: Path, scratch: Path) -> None:
+        super().__init__(bootstrap_servers, model_path, scratch / "store", scratch / "worker.log")
+        self._environment |= {"TMPDIR": str(scratch)}
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The settings and everything else that the process inherits."""
+        return self._environment
+
+    @property
+    def pid(self) -> int:
+        """Process id; known after the start."""
+        assert self._process is not None
+        return self._process.pid
+
+    def sample(self) -> Sample:
+        """Ask the worker what it has done so far. Raises ``FreshetError`` where it does not answer."""
+        sums: dict[str, defaultdict[str, float]] = {name: defaultdict(float) for name in SUMMED}
+        for family in text_string_to_metric_families(self._get("metrics")):
+            for one in family.samples:
+                if one.name in SUMMED:
+                    sums[one.name][one.labels[SUMMED[one.name]]] += one.value
+        events, wall, cpu = sums.values()
+        return Sample(time.monotonic(), cpu_seconds(self.pid), int(events["applied"]), wall, cpu)
+
+
+def measure_empty_agent(environment: Mapping[str, str], expected: int, log_file: Path) -> EmptyFigures:
+    """Let an empty agent take ``expected`` events, in a consumer group of its own.
+
+    Raises ``FreshetError`` where it dies or has not had them all within ``EMPTY_SECONDS``.
+    """
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            (sys.executable, "-m", "streams.bench.empty_agent", str(expected)),
+            env={**environment, "FRESHET_KAFKA__GROUP_ID": "freshet-empty-agent"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    patience = Timer(EMPTY_SECONDS, process.kill)
+    patience.start()
+    try:
+        assert process.stdout is not None
+        with process.stdout as out:
+            return msgspec.json.decode(out.readline(), type=EmptyFigures)
+    except msgspec.DecodeError:
+        last = log_file.read_text(errors="replace").strip().splitlines()[-1:]
+        raise FreshetError(
+            f"the empty agent did not take all events: {(last or ['it said nothing'])[0]}"
+        ) from None
+    finally:
+        patience.cancel()
+        end(process, STOP_SECONDS)
