@@ -50,8 +50,9 @@ class CatalogReplica:
         missing = sorted({item_id for item_id in item_ids if item_id not in self.vectors})
         if missing:
             found = self._store.retrieve_items(self._names, missing)
-            self.vectors.update((one.item_id, one.vector) for one in found if one is not None)
+            self.add([one for one in found if one is not None])
 
     def add(self, records: Sequence[ItemRecord]) -> None:
         """Take in items as stored."""
-        self.vectors.update((record.item_id, record.vector) for record in records)
+        # Copies: a view would keep the array of a whole page alive for as long as one of its items is here.
+        self.vectors.update((record.item_id, record.vector.copy()) for record in records)

@@ -68,6 +68,7 @@ class Bounds:
     bought_items: int = 200
     event_ids: int = 64
     waiting: int = 16
+    waiting_bytes: int = 262_144
     wait_ms: int = 30_000
 
 
@@ -131,13 +132,14 @@ def _release(user: UserState, folded: Folded, context: FoldContext) -> None:
             still.append(waiting)
             continue
         received = _unpark(waiting)
-        event = context.decode(received) if arrived else _unknown(waiting.item_id, context.bounds)
-        if isinstance(event, Rejected):
-            folded.dead_letters.append(DeadLetter(received, event))
-            folded.outcomes.append((received, Outcome.DEAD_LETTERED))
-        else:
+        event = context.decode(received)
+        if arrived and isinstance(event, Interaction):
             _apply(user, received, event, folded, context.bounds)
             folded.outcomes.append((received, Outcome.APPLIED))
+        else:
+            rejected = event if isinstance(event, Rejected) else _unknown(event.item_id, context.bounds)
+            _refuse(user, received, event, rejected, folded)
+            folded.outcomes.append((received, Outcome.DEAD_LETTERED))
     user.history.waiting = still
 
 
@@ -154,12 +156,27 @@ def _place(
     if context.known(event.item_id):
         _apply(user, received, event, folded, bounds)
         return Outcome.APPLIED
-    if bounds.wait_ms > 0 and len(history.waiting) < bounds.waiting:
+    if bounds.wait_ms > 0 and _has_room(user, received, bounds):
         history.waiting.append(_park(received, event, context.now_ms + bounds.wait_ms))
         return Outcome.WAITING
-    rejected = _unknown(event.item_id, bounds, full=bounds.wait_ms > 0)
-    folded.dead_letters.append(DeadLetter(received, rejected))
+    _refuse(user, received, event, _unknown(event.item_id, bounds, full=bounds.wait_ms > 0), folded)
     return Outcome.DEAD_LETTERED
+
+
+def _has_room(user: UserState, received: Received, bounds: Bounds) -> bool:
+    waiting = user.history.waiting
+    held = sum(len(one.value) for one in waiting) + len(received.value or b"")
+    return len(waiting) < bounds.waiting and held <= bounds.waiting_bytes
+
+
+def _refuse(
+    user: UserState, received: Received, event: Interaction | Rejected, rejected: Rejected, folded: Folded
+) -> None:
+    """Set an event aside and forget its id: whoever mends the cause may send it again."""
+    folded.dead_letters.append(DeadLetter(received, rejected))
+    if isinstance(event, Interaction):
+        forgotten = event_hash(event.event_id)
+        user.history.event_ids = [one for one in user.history.event_ids if one != forgotten]
 
 
 def _remember_id(user: UserState, event_id: str, bounds: Bounds) -> bool:
@@ -194,7 +211,7 @@ def _unpark(waiting: Waiting) -> Received:
 
 def _unknown(item_id: str, bounds: Bounds, full: bool = False) -> Rejected:
     reason: Reason = "waiting_full" if full else "unknown_item"
-    waited = f"{bounds.waiting} other events wait already" if full else f"waited {bounds.wait_ms} ms"
+    waited = "too many of this user's events wait already" if full else f"waited {bounds.wait_ms} ms"
     return Rejected(reason, f"the catalogue has no item {item_id!r}; {waited}")
 
 

@@ -114,7 +114,8 @@ class Upkeep(Service):  # type: ignore[misc]
         self._refuse_new_topics(counted, {self._source(tp): end or 0 for tp, end in ends.items()})
         committed = consumer._committed_offset
         self._parts.progress.begin({self._source(tp): committed.get(tp) or 0 for tp in owned})
-        self._begin = False
+        # Unless partitions moved meanwhile: then this was the takeover of what is gone already.
+        self._begin = consumer.assignment() != set(owned)
 
     def _refuse_new_topics(self, counted: dict[Source, int], ends: dict[Source, int]) -> None:
         """Offsets that were applied but do not exist: every new event would be taken for an old one."""

@@ -24,8 +24,9 @@ def worker(config: Path | None) -> None:
     Start more workers to share the load: Kafka divides the partitions among them (they then need a Qdrant
     server, FRESHET_QDRANT__URL). Stop with Ctrl-C or SIGTERM; a killed worker's events are read again.
     """
+    settings = load_settings(config)
+
     from streams.worker import run_worker
 
-    settings = load_settings(config)
     logging.config.dictConfig(logging_config(settings.log.level))
     run_worker(settings)
