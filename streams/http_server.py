@@ -1,4 +1,4 @@
-"""The worker's own port, on loopback unless told otherwise: /metrics, /healthz, /readyz."""
+"""The worker's own port, on loopback unless told otherwise: recommendations, /metrics, /healthz, /readyz."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from encoders.errors import SettingsError
 from exporters.metrics import Metrics
+from streams.api import RecommendationApi, errors_as_json
 from streams.settings import HttpSettings
 
 SHUTDOWN_SECONDS = 2.0
@@ -29,15 +30,24 @@ def bind(settings: HttpSettings) -> socket.socket:
 class HttpServer:
     """Serves on a bound socket; ``reasons`` returns why the worker is not ready (nothing: it is)."""
 
-    def __init__(self, listener: socket.socket, metrics: Metrics, reasons: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        metrics: Metrics,
+        reasons: Callable[[], list[str]],
+        api: RecommendationApi | None = None,
+    ) -> None:
         self._listener = listener
         self._metrics = metrics
         self._reasons = reasons
+        self._api = api
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Begin to answer."""
-        app = web.Application(client_max_size=65_536)
+        app = web.Application(client_max_size=65_536, middlewares=[errors_as_json])
+        if self._api is not None:
+            self._api.add_to(app)
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/healthz", self._serve_health)
         app.router.add_get("/readyz", self._serve_readiness)

@@ -18,9 +18,8 @@ TRENDING_MARGIN = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A user's recommendations; ``basis`` says what they rest on: ``history`` or ``trending``."""
+    """Recommendations; ``basis`` says what they rest on: ``history``, ``session`` or ``trending``."""
 
-    user_id: str
     basis: str
     events: int
     items: list[RecommendedItem]
@@ -36,11 +35,11 @@ def recommend(store: VectorStore, names: CollectionNames, user_id: str, rules: R
     record = store.retrieve_users(names, [user_id])[0]
     history = unpack(record.blob) if record is not None else None
     if record is None or history is None or not history.applied:
-        return _answer(store, names, user_id, "trending", 0, _trending(store, names, rules.k))
+        return answer(store, names, "trending", 0, _trending(store, names, rules.k))
     hidden = held_back(history, rules)
     found = store.nearest_items(names, np.stack([record.interest]), [rules.k + len(hidden)])[0]
     chosen = choose(found, hidden, rules.k)
-    return _answer(store, names, user_id, "history", history.applied, chosen)
+    return answer(store, names, "history", history.applied, chosen)
 
 
 def _trending(store: VectorStore, names: CollectionNames, k: int) -> list[RecommendedItem]:
@@ -52,13 +51,9 @@ def _trending(store: VectorStore, names: CollectionNames, k: int) -> list[Recomm
     ][:k]
 
 
-def _answer(
-    store: VectorStore,
-    names: CollectionNames,
-    user_id: str,
-    basis: str,
-    events: int,
-    items: list[RecommendedItem],
+def answer(
+    store: VectorStore, names: CollectionNames, basis: str, events: int, items: list[RecommendedItem]
 ) -> Answer:
+    """Items with what the store knows of them; blocks."""
     records = store.retrieve_items(names, [one.item_id for one in items]) if items else []
-    return Answer(user_id, basis, events, items, records)
+    return Answer(basis, events, items, records)

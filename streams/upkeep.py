@@ -13,7 +13,8 @@ from faust.types import TP
 from mode import Service
 
 from encoders.errors import BrokerError, FreshetError, StoreUnavailable
-from streams.composition import Parts
+from streams.api import RecommendationApi
+from streams.composition import Parts, rules_of
 from streams.consume import EXIT_CONFIG, EXIT_SOFTWARE, die
 from streams.http_server import HttpServer
 from streams.progress import Source
@@ -32,7 +33,12 @@ class Upkeep(Service):  # type: ignore[misc]
         self._app = app
         self._parts = parts
         self._settings = settings
-        self._http = HttpServer(listener, parts.serving.metrics, self.ready_reasons)
+        self._http = HttpServer(
+            listener,
+            parts.serving.metrics,
+            self.ready_reasons,
+            RecommendationApi(parts.serving, rules_of(settings)),
+        )
         self._assigned = False
         self._faults: dict[str, str] = {}
         self._begin = True

@@ -36,23 +36,23 @@ def recommend(user: str, k: int | None, config: Path | None, as_json: bool) -> N
     with closing(open_store(settings.qdrant)) as store:
         answer = ask(store, names, user, rules if k is None else replace(rules, k=k))
     if as_json:
-        click.echo(json.dumps(_fields(answer, version)))
+        click.echo(json.dumps(_fields(user, answer, version)))
     else:
-        Console().print(_table(answer, version))
+        Console().print(_table(user, answer, version))
 
 
-def _fields(answer: Answer, version: str) -> dict[str, object]:
+def _fields(user: str, answer: Answer, version: str) -> dict[str, object]:
     items = [
         {"item_id": one.item_id, "score": one.score, "title": record.title if record else None}
         for one, record in zip(answer.items, answer.records, strict=True)
     ]
-    facts = {"user_id": answer.user_id, "basis": answer.basis, "events": answer.events}
+    facts = {"user_id": user, "basis": answer.basis, "events": answer.events}
     return facts | {"model_version": version, "items": items}
 
 
-def _table(answer: Answer, version: str) -> Table:
+def _table(user: str, answer: Answer, version: str) -> Table:
     basis = f"from {answer.events} events" if answer.basis == "history" else "no history: what is trending"
-    table = Table(title=f"{answer.user_id} ({basis})", caption=f"model {version}")
+    table = Table(title=f"{user} ({basis})", caption=f"model {version}")
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
     table.add_column("item")

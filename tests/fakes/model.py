@@ -11,6 +11,7 @@ import numpy.typing as npt
 from exporters.vector_store import VectorSizes
 
 Vector = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
 DIM, TEXT_DIM = 6, 8
 DECAY = np.float32(0.75)
 """What a step leaves of the past: less than one, so that the order of events shows in the state."""
@@ -54,6 +55,15 @@ class FakeModel:
         kept = DECAY * state
         new = np.where(late, kept + fading[:, None] * own, fading[:, None] * kept + own)
         return new, _unit(new)
+
+    def prefill(
+        self, items: Vector, event_types: Integers, gaps: Vector, lengths: Integers
+    ) -> tuple[Vector, Vector]:
+        """Repeated ``step`` for one history [1, t, d]."""
+        state, interest = self.initial_state(1), np.zeros((1, items.shape[2]), np.float32)
+        for t in range(int(lengths[0])):
+            state, interest = self.step(state, items[:, t], event_types[:, t], gaps[:, t])
+        return state, interest
 
 
 def text_vector(text: str) -> Vector:

@@ -56,7 +56,7 @@ class WiredWorker:
         self.store.ensure_collections(self.names, self.model.sizes)
         self.executor = ThreadPoolExecutor(1)
         self.replica = CatalogReplica(self.store, self.names, self.clock)
-        serving = Serving(
+        self.serving = serving = Serving(
             self.store,
             self.names,
             cast(ServingModel, self.model),

@@ -1,0 +1,93 @@
+"""The OpenAPI 3.1 description of the worker's HTTP interface; schemas come from the structs that decode."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from streams.sessions import SessionRequest
+
+
+class AnsweredItem(Struct):
+    """One recommended item, best first."""
+
+    item_id: str
+    score: float
+    title: str | None
+
+
+class RecommendationAnswer(Struct):
+    """What a user or a session is recommended; ``basis`` is history, trending or session."""
+
+    basis: str
+    events: int
+    model_version: str
+    items: list[AnsweredItem]
+    user_id: str | None = None
+    unknown_items: list[str] = []
+
+
+class ErrorFacts(Struct):
+    """What went wrong, in a sentence."""
+
+    status: int
+    message: str
+
+
+class ErrorAnswer(Struct):
+    """Every answer that is not 200."""
+
+    error: ErrorFacts
+
+
+def document() -> dict[str, Any]:
+    """The description, as ``GET /openapi.json`` serves it."""
+    _, schemas = msgspec.json.schema_components(
+        [SessionRequest, RecommendationAnswer, ErrorAnswer], ref_template="#/components/schemas/{name}"
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Freshet worker", "version": version("freshet")},
+        "paths": {
+            "/recommendations/{user_id}": {"get": _of_user()},
+            "/recommendations": {"post": _of_session()},
+        },
+        "components": {"schemas": schemas},
+    }
+
+
+def _of_user() -> dict[str, Any]:
+    return {
+        "summary": "What a user would be recommended now; one without history gets what is trending.",
+        "parameters": [
+            {
+                "name": "user_id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "maxLength": 256},
+            },
+            {"name": "k", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
+        ],
+        "responses": _answers(400, 503),
+    }
+
+
+def _of_session() -> dict[str, Any]:
+    return {
+        "summary": "Recommendations for a list of recent items, oldest first; nothing is stored.",
+        "requestBody": {"required": True, "content": _json("SessionRequest")},
+        "responses": _answers(400, 413, 422, 503),
+    }
+
+
+def _answers(*errors: int) -> dict[str, Any]:
+    good = {"200": {"description": "Recommendations.", "content": _json("RecommendationAnswer")}}
+    bad = {str(code): {"description": "Refused.", "content": _json("ErrorAnswer")} for code in errors}
+    return good | bad
+
+
+def _json(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
