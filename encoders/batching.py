@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -172,10 +173,11 @@ def _validation_rows(
 ) -> tuple[list[list[Interaction]], list[int]]:
     rows, targets = [], []
     for history in users.values():
-        for event in (event for event in history if event.timestamp_ms >= boundary):
-            earlier = [e for e in history if e.timestamp_ms < event.timestamp_ms]
-            if earlier:
-                rows.append(earlier[-max_history:])
+        times = [event.timestamp_ms for event in history]
+        for event in history[bisect_left(times, boundary) :]:
+            known = bisect_left(times, event.timestamp_ms)
+            if known:
+                rows.append(history[max(0, known - max_history) : known])
                 targets.append(index[event.item_id])
     return rows, targets
 

@@ -35,8 +35,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     half_life_seconds: PositiveFloat = 30 * DAY_SECONDS
     """Time without events after which older evidence counts half."""
     click_weight: PositiveFloat = 1.0
-    purchase_weight: PositiveFloat = 1.5
-    """How much a new event's item adds to the interest, by what the user did with it."""
+    purchase_weight: PositiveFloat = 1.0
+    """How much a new event's item adds to the interest, by what the user did with it; training moves them."""
 
     @property
     def state_dim(self) -> int:
@@ -47,7 +47,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the towers are trained."""
 
-    epochs: Positive = 30
+    epochs: Positive = 15
     seed: int = 0
     batch_size: Positive = 512
     """Sequences a step."""
@@ -57,7 +57,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     weight_decay: Annotated[float, Meta(ge=0.0)] = 0.05
     """On the residuals alone (decoupled, AdamW)."""
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.2
-    temperature: PositiveFloat = 0.05
+    temperature: PositiveFloat = 0.03
     click_loss_weight: PositiveFloat = 1.0
     purchase_loss_weight: PositiveFloat = 3.0
     """A purchase says more about what to recommend than a click."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from encoders.errors import ModelCorrupt, ModelError
+from encoders.errors import ModelCorrupt
 from encoders.runtime import ServingModel
 
 FORMAT_VERSION = 1
@@ -167,8 +167,8 @@ def _probe(
 
 
 def decode_golden(data: bytes) -> Golden:
-    """Read ``golden.json``; raises ``ModelError`` where its lists do not fit each other."""
+    """Read ``golden.json``; raises ``ModelCorrupt`` where its lists do not fit each other."""
     golden = msgspec.json.decode(data, type=Golden)
     if not len(golden.texts) == len(golden.event_types) == len(golden.gap_seconds) > 0:
-        raise ModelError("the golden vector's lists differ in length")
+        raise ModelCorrupt("the lists of golden.json differ in length: make the model again")
     return golden

@@ -69,7 +69,7 @@ def load_model(path: Path, *, threads: int = 1, providers: Sequence[str] = (CPU,
         golden = decode_golden(read_small(folder / GOLDEN))
         model = _open(folder, manifest, threads, providers)
         check_golden(model, golden)
-    except (ModelError, OSError):
+    except ModelError:
         raise
     except Exception as error:  # onnxruntime and tokenizers raise bare exceptions of many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def test_help_teaches_with_an_example(command: tuple[str, ...]) -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
+@pytest.mark.skipif("FRESHET_SLOW" not in os.environ, reason="takes minutes: set FRESHET_SLOW=1")
 def test_pretrain_writes_a_model_better_than_its_parent(
     tmp_path: Path, data_dir: Path, untrained_model: Path
 ) -> None:
