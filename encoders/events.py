@@ -11,6 +11,9 @@ class EventType(IntEnum):
 
     CLICK = 0
     PURCHASE = 1
+    CART = 2
+    DISLIKE = 3
+    RATING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One thing a user did with an item; ``timestamp_ms`` is milliseconds since 1970-01-01 UTC."""
+    """One thing a user did with an item; ``timestamp_ms`` is milliseconds since 1970-01-01 UTC.
+
+    ``rating`` belongs to ``EventType.RATING``, on the shop's own scale.
+    """
 
     user_id: str
     item_id: str
@@ -46,3 +52,4 @@ class Interaction:
     session_id: str | None = None
     quantity: int = 1
     price: float | None = None
+    rating: float | None = None

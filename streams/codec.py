@@ -78,16 +78,14 @@ def decode_interaction(
         return Rejected("timestamp_future", f"timestamp {timestamp_ms} is {timestamp_ms - now_ms} ms ahead")
     if timestamp_ms < EARLIEST_MS:
         return Rejected("timestamp_past", f"timestamp {timestamp_ms} is before 1990: seconds sent as ms?")
-    return Interaction(
-        user_id=message.user_id,
-        item_id=message.item_id,
-        event_type=event_type,
-        timestamp_ms=timestamp_ms,
-        event_id=message.event_id,
-        session_id=message.session_id,
-        quantity=message.quantity if isinstance(message, PurchaseMessage) else 1,
-        price=message.price if isinstance(message, PurchaseMessage) else None,
-    )
+    common = (timestamp_ms, message.event_id, message.session_id)
+    if isinstance(message, PurchaseMessage):
+        quantity, price = message.quantity, message.price
+        return Interaction(message.user_id, message.item_id, EventType.PURCHASE, *common, quantity, price)
+    kind = EventType[message.event_type.upper()]
+    if (kind is EventType.RATING) != (message.rating is not None):
+        return Rejected("schema", "event_type rating and the field rating go together")
+    return Interaction(message.user_id, message.item_id, kind, *common, rating=message.rating)
 
 
 def decode_item(key: bytes | None, value: bytes | None, limits: Limits) -> Item | Delisted | Rejected:
@@ -163,7 +161,10 @@ def encode_interaction(event: Interaction) -> tuple[str, bytes, bytes]:
     key = event.user_id.encode()
     if event.event_type is EventType.PURCHASE:
         return "purchases", key, _encoder.encode(fields | {"quantity": event.quantity, "price": event.price})
-    return "clicks", key, _encoder.encode(fields)
+    kind = event.event_type
+    named = {} if kind is EventType.CLICK else {"event_type": kind.name.lower()}
+    rated = {} if event.rating is None else {"rating": event.rating}
+    return "clicks", key, _encoder.encode(fields | named | rated)
 
 
 def encode_item(item: Item) -> tuple[str, bytes, bytes]:

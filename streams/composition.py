@@ -16,7 +16,7 @@ from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
 from streams.catalogue_gate import CatalogueGate
 from streams.codec import Limits
-from streams.interest import Bounds
+from streams.interest import Behaviours, Bounds
 from streams.kafka.connection import aiokafka_options
 from streams.pipeline import InterestPipeline, Policy
 from streams.progress import Progress
@@ -111,6 +111,7 @@ def policy_of(settings: Settings) -> Policy:
         ),
         rules=rules_of(settings),
         source_epoch=settings.kafka.source_epoch,
+        behaviours=Behaviours(**settings.behaviours.model_dump()),
     )
 
 

@@ -52,11 +52,36 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the user tower; ``gap_seconds`` since the latest event, negative for a late one."""
+    """One step of the user tower; ``gap_seconds`` since the latest event, negative for a late one.
+
+    ``event_type`` is one that the tower knows; ``strength`` scales the item's vector, below 0 pushes away.
+    """
 
     item_id: str
     event_type: EventType
     gap_seconds: float
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviours:
+    """How strongly an event speaks for its item, besides what the model gives clicks and purchases.
+
+    A rating counts ``(rating - rating_neutral) / rating_span``: 5 of 5 stars is 1 by default, 1 star is -1.
+    """
+
+    click: float = 1.0
+    purchase: float = 1.0
+    cart: float = 1.25
+    dislike: float = -1.0
+    rating_neutral: float = 3.0
+    rating_span: float = 2.0
+
+    def strength(self, event: Interaction) -> float:
+        """The factor on the item's vector."""
+        if event.event_type is EventType.RATING:
+            return ((event.rating or 0.0) - self.rating_neutral) / self.rating_span
+        return float(getattr(self, event.event_type.name.lower()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +113,7 @@ class FoldContext:
     bounds: Bounds
     now_ms: int
     epoch: int = 0
+    behaviours: Behaviours = Behaviours()
 
 
 @dataclass(slots=True)
@@ -134,7 +160,7 @@ def _release(user: UserState, folded: Folded, context: FoldContext) -> None:
         received = _unpark(waiting)
         event = context.decode(received)
         if arrived and isinstance(event, Interaction):
-            _apply(user, received, event, folded, context.bounds)
+            _apply(user, received, event, folded, context)
             folded.outcomes.append((received, Outcome.APPLIED))
         else:
             rejected = event if isinstance(event, Rejected) else _unknown(event.item_id, context.bounds)
@@ -154,7 +180,7 @@ def _place(
     if not _remember_id(user, event.event_id, bounds):
         return Outcome.DUPLICATE
     if context.known(event.item_id):
-        _apply(user, received, event, folded, bounds)
+        _apply(user, received, event, folded, context)
         return Outcome.APPLIED
     if bounds.wait_ms > 0 and _has_room(user, received, bounds):
         history.waiting.append(_park(received, event, context.now_ms + bounds.wait_ms))
@@ -215,14 +241,18 @@ def _unknown(item_id: str, bounds: Bounds, full: bool = False) -> Rejected:
     return Rejected(reason, f"the catalogue has no item {item_id!r}; {waited}")
 
 
-def _apply(user: UserState, received: Received, event: Interaction, folded: Folded, bounds: Bounds) -> None:
-    history = user.history
+def _apply(
+    user: UserState, received: Received, event: Interaction, folded: Folded, context: FoldContext
+) -> None:
+    history, bounds = user.history, context.bounds
     folded.applied.append((received, event))
     gap_ms = event.timestamp_ms - history.latest_ms if history.applied else 0
-    folded.steps.append(Step(event.item_id, event.event_type, gap_ms / 1000))
+    bought = event.event_type is EventType.PURCHASE
+    tower_type = EventType.PURCHASE if bought else EventType.CLICK
+    strength = context.behaviours.strength(event)
+    folded.steps.append(Step(event.item_id, tower_type, gap_ms / 1000, strength))
     history.events.append(Applied(event.item_id, int(event.event_type), event.timestamp_ms))
     del history.events[: max(0, len(history.events) - bounds.events)]
-    bought = event.event_type is EventType.PURCHASE
     _note(
         history.bought if bought else history.seen,
         event,
@@ -257,7 +287,7 @@ def run_steps(
         due = [steps[i][round_number] for i in active]
         states, interests = step(
             np.stack([users[i].state for i in active]),
-            np.stack([vectors[one.item_id] for one in due]),
+            np.stack([vectors[one.item_id] * np.float32(one.strength) for one in due]),
             np.array([one.event_type for one in due], np.int64),
             np.array([one.gap_seconds for one in due], np.float32),
         )

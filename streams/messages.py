@@ -7,7 +7,7 @@ prints all of them as JSON Schema. Decoding and its reasons for refusal are in `
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -35,8 +35,8 @@ class ItemMessage(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any] = {}
 
 
-class ClickMessage(Struct, frozen=True, kw_only=True):
-    """Topic ``clicks`` (key: ``user_id``): a user looked at an item."""
+class EventMessage(Struct, frozen=True, kw_only=True):
+    """What ``clicks`` and ``purchases`` have in common (key: ``user_id``)."""
 
     event_id: Id
     user_id: Id
@@ -46,7 +46,17 @@ class ClickMessage(Struct, frozen=True, kw_only=True):
     context: dict[str, Any] | None = None
 
 
-class PurchaseMessage(ClickMessage, frozen=True, kw_only=True):
+class ClickMessage(EventMessage, frozen=True, kw_only=True):
+    """Topic ``clicks`` (key: ``user_id``): a user looked at an item, or what ``event_type`` says.
+
+    A ``rating`` goes with ``event_type`` rating, on the shop's own scale (settings ``behaviours.rating_*``).
+    """
+
+    event_type: Literal["click", "cart", "dislike", "rating"] = "click"
+    rating: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None
+
+
+class PurchaseMessage(EventMessage, frozen=True, kw_only=True):
     """Topic ``purchases`` (key: ``user_id``): a user bought ``quantity`` of an item at ``price`` each."""
 
     quantity: Annotated[int, Meta(ge=1)] = 1

@@ -27,7 +27,17 @@ from encoders.events import EventType, Interaction
 from exporters.publisher import Outgoing
 from streams.codec import Limits, Rejected, decode_interaction
 from streams.dead_letters import dead_letter
-from streams.interest import Bounds, DeadLetter, FoldContext, Folded, Outcome, Received, fold, run_steps
+from streams.interest import (
+    Behaviours,
+    Bounds,
+    DeadLetter,
+    FoldContext,
+    Folded,
+    Outcome,
+    Received,
+    fold,
+    run_steps,
+)
 from streams.messages import SCHEMA_VERSION, Recommendation
 from streams.recommending import Rules, choose, compose, held_back
 from streams.serving import Serving
@@ -63,6 +73,7 @@ class Policy:
     bounds: Bounds
     rules: Rules
     source_epoch: int = 0
+    behaviours: Behaviours = Behaviours()  # noqa: RUF009 - immutable
 
 
 class InterestPipeline:
@@ -169,6 +180,7 @@ class InterestPipeline:
             bounds=self._policy.bounds,
             now_ms=now_ms,
             epoch=self._policy.source_epoch,
+            behaviours=self._policy.behaviours,
         )
 
     def _recommend(self, users: Sequence[UserState]) -> list[Recommendation]:

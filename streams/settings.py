@@ -110,6 +110,17 @@ class RecommendationSettings(Section):
     trending_half_life_hours: float = Field(24.0, gt=0, description="Age at which an event counts half.")
 
 
+class BehaviourSettings(Section):
+    """How strongly each kind of event speaks for its item; a negative strength pushes away."""
+
+    click: float = Field(1.0, ge=-10, le=10)
+    purchase: float = Field(1.0, ge=-10, le=10, description="On top of what the model gives a purchase.")
+    cart: float = Field(1.25, ge=-10, le=10)
+    dislike: float = Field(-1.0, ge=-10, le=10)
+    rating_neutral: float = Field(3.0, description="A rating that says neither yes nor no.")
+    rating_span: float = Field(2.0, gt=0, description="This far above neutral counts like a click.")
+
+
 class HistorySettings(Section):
     """How much of a user is kept: bounds of the packed history in Qdrant."""
 
@@ -150,6 +161,7 @@ class Settings(BaseSettings):
     batch: BatchSettings = BatchSettings()
     recommendations: RecommendationSettings = RecommendationSettings()
     history: HistorySettings = HistorySettings()
+    behaviours: BehaviourSettings = BehaviourSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

@@ -17,8 +17,8 @@ from msgspec import Struct
 from encoders.errors import StoreError
 from encoders.events import EventType
 
-WEIGHTS = {EventType.CLICK: 1.0, EventType.PURCHASE: 3.0}
-"""How much an event counts."""
+WEIGHTS = {EventType.CLICK: 1.0, EventType.PURCHASE: 3.0, EventType.CART: 2.0}
+"""How much an event counts; other types say nothing about what trends."""
 KEPT_ITEMS = 1_000
 """Items kept a partition: far more than are ever shown, and a blob of some 30 kB."""
 
@@ -35,7 +35,9 @@ class DecayedCounts(Struct, array_like=True):
     offsets: dict[str, int] = {}
 
     def add(self, item_id: str, event_type: EventType, timestamp_ms: int) -> None:
-        """Count one event."""
+        """Count one event of a type that has a weight."""
+        if event_type not in WEIGHTS:
+            return
         logarithm = log2(WEIGHTS[event_type]) + timestamp_ms / self.half_life_ms
         self.weights[item_id] = _log2_sum(self.weights.get(item_id), logarithm)
 

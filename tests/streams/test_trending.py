@@ -20,7 +20,7 @@ CLICK, PURCHASE = EventType.CLICK, EventType.PURCHASE
 
 Event = tuple[str, EventType, int]
 EVENTS = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from(EventType), st.integers(T_MS - 10**9, T_MS)),
+    st.tuples(st.sampled_from("abc"), st.sampled_from(sorted(WEIGHTS)), st.integers(T_MS - 10**9, T_MS)),
     max_size=30,
 )
 
