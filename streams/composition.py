@@ -12,6 +12,7 @@ from exporters.model_manifest import read_manifest
 from exporters.model_store import load_model, resolve_model
 from exporters.publisher import KafkaPublisher
 from exporters.vector_store import CollectionNames, VectorSizes, VectorStore
+from streams.api import RecommendationApi
 from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
 from streams.catalogue_gate import CatalogueGate
@@ -44,6 +45,7 @@ class Parts:
     executor: ThreadPoolExecutor
     progress: Progress
     gate: CatalogueGate
+    api: RecommendationApi
 
 
 def open_store(settings: QdrantSettings) -> VectorStore:
@@ -143,4 +145,5 @@ def compose(settings: Settings) -> Parts:
         executor=executor,
         progress=Progress(),
         gate=CatalogueGate(),
+        api=RecommendationApi(serving, policy.rules),
     )

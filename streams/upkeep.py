@@ -13,8 +13,7 @@ from faust.types import TP
 from mode import Service
 
 from encoders.errors import BrokerError, FreshetError, StoreUnavailable
-from streams.api import RecommendationApi
-from streams.composition import Parts, rules_of
+from streams.composition import Parts
 from streams.consume import EXIT_CONFIG, EXIT_SOFTWARE, die
 from streams.http_server import HttpServer
 from streams.progress import Source
@@ -33,12 +32,7 @@ class Upkeep(Service):  # type: ignore[misc]
         self._app = app
         self._parts = parts
         self._settings = settings
-        self._http = HttpServer(
-            listener,
-            parts.serving.metrics,
-            self.ready_reasons,
-            RecommendationApi(parts.serving, rules_of(settings)),
-        )
+        self._http = HttpServer(listener, parts.serving.metrics, self.ready_reasons, parts.api)
         self._assigned = False
         self._faults: dict[str, str] = {}
         self._begin = True

@@ -18,7 +18,7 @@ from streams.upkeep import Upkeep
 def upkeep() -> Upkeep:
     signal = SimpleNamespace(connect=lambda handler: None)
     app: Any = SimpleNamespace(on_partitions_assigned=signal, on_partitions_revoked=signal)
-    parts: Any = SimpleNamespace(gate=CatalogueGate(), serving=SimpleNamespace(metrics=None))
+    parts: Any = SimpleNamespace(gate=CatalogueGate(), serving=SimpleNamespace(metrics=None), api=None)
     nothing: Any = None
     return Upkeep(app, parts, nothing, nothing)
 
