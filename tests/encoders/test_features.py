@@ -1,0 +1,112 @@
+"""Features: single ones by formula, all of them for what the ranker relies on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from encoders.batching import sequences_of
+from encoders.covisitation import CovisitationConfig, count
+from encoders.features import FEATURES, GROUPS, PADDING, Catalogue, Histories, features, histories_of
+
+N, D = 12, 4
+PAST = [[0, 1, 2], [2, 3, 4, 5], [1, 2, 6], [7, 0, 1]]
+
+
+def catalogue(**more: object) -> Catalogue:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(N, D)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    neighbours = count(sequences_of(PAST), N, CovisitationConfig())
+    popularity = np.bincount(np.concatenate(PAST), minlength=N).astype(np.float32)
+    return Catalogue(vectors, neighbours, popularity, **more)
+
+
+def describe(histories: list[list[int]], candidates: list[list[int]], **more: object) -> np.ndarray:
+    items = catalogue(**more)
+    interests = np.stack([items.vectors[h[-1] if h else 0] for h in histories])
+    return features(histories_of(histories), interests, np.array(candidates), items)
+
+
+def one(found: np.ndarray, name: str) -> np.ndarray:
+    return found[..., FEATURES.index(name)]
+
+
+def test_similarities_are_inner_products():
+    vectors = catalogue().vectors
+    found = describe([[0, 1]], [[3, 4]])
+    np.testing.assert_allclose(one(found, "last")[0], vectors[[3, 4]] @ vectors[1], rtol=1e-5)
+    np.testing.assert_allclose(one(found, "second")[0], vectors[[3, 4]] @ vectors[0], rtol=1e-5)
+    both = vectors[[3, 4]] @ vectors[[0, 1]].T
+    np.testing.assert_allclose(one(found, "nearest")[0], both.max(axis=1), rtol=1e-5)
+    slow = (both[:, 1] + 0.8 * both[:, 0]) / 1.8
+    np.testing.assert_allclose(one(found, "slow_mean")[0], slow, rtol=1e-4)
+
+
+def test_covisitation_is_what_the_neighbour_lists_say():
+    neighbours = catalogue().neighbours
+    found = describe([[0, 1]], [list(range(N))])
+    weights = np.array([[0.8, 1.0]], dtype=np.float32)
+    scores = neighbours.normalised(0.25).scores(np.array([[0, 1]]), weights)
+    np.testing.assert_allclose(one(found, "covisited"), np.log1p(scores), rtol=1e-4)
+    np.testing.assert_allclose(one(found, "covisited_relative"), scores / scores.max(), rtol=1e-4)
+
+
+def test_seen_before_and_how_lately():
+    found = describe([[5, 9]], [[9, 5, 1]])
+    assert one(found, "seen")[0].tolist() == [1, 1, 0]
+    np.testing.assert_allclose(one(found, "seen_lately")[0], [1, 0.8, 0])
+
+
+def test_category_and_price_speak_where_they_are_known():
+    categories = np.arange(N) % 3
+    prices = np.where(np.arange(N) == 11, 0, 2.0 ** np.arange(N)).astype(np.float32)
+    found = describe([[3]], [[6, 7, 11]], categories=categories, prices=prices)
+    assert one(found, "category")[0].tolist() == [1, 0, 0]
+    np.testing.assert_allclose(one(found, "price")[0], [3 * np.log(2), 4 * np.log(2), 0], rtol=1e-5)
+
+
+def test_what_a_shop_does_not_have_is_zero():
+    found = describe([[3]], [[6, 7]])
+    assert not np.any([one(found, name) for name in ("category", "price", "age", "trend")])
+
+
+HISTORIES = st.lists(st.lists(st.integers(0, N - 1), max_size=30), min_size=1, max_size=4)
+
+
+@given(HISTORIES, st.data())
+def test_features_are_finite_and_do_not_depend_on_the_batch(histories, data):
+    ids = st.lists(st.integers(0, N - 1), min_size=5, max_size=5, unique=True)
+    candidates = [data.draw(ids) for _ in histories]
+    found = describe(histories, candidates)
+    assert found.shape == (len(histories), 5, len(FEATURES))
+    assert np.isfinite(found).all()
+    for row, (history, own) in enumerate(zip(histories, candidates, strict=True)):
+        np.testing.assert_allclose(found[row], describe([history], [own])[0], rtol=1e-3, atol=1e-4)
+
+
+@given(st.permutations(range(N)))
+def test_the_order_of_candidates_does_not_matter(order):
+    found, shuffled = describe([[0, 1, 4]], [list(range(N))]), describe([[0, 1, 4]], [list(order)])
+    np.testing.assert_allclose(found[0, order], shuffled[0], rtol=1e-3, atol=1e-4)
+
+
+def test_padding_is_zero_and_changes_nothing():
+    found, padded = describe([[0, 1]], [[3, 4, 2]]), describe([[0, 1]], [[3, PADDING, 4, PADDING, 2]])
+    np.testing.assert_allclose(padded[0, [0, 2, 4]], found[0], rtol=1e-4, atol=1e-5)
+    assert not padded[0, [1, 3]].any()
+
+
+def test_a_lighter_event_counts_less():
+    items = catalogue()
+    both = np.array([[0, 1], [0, 1]])
+    histories = Histories(both, np.array([[1, 1], [1, 0.1]], dtype=np.float32))
+    found = features(histories, items.vectors[[0, 0]], np.array([[2, 6], [2, 6]]), items)
+    far = items.vectors[2] @ items.vectors[[0, 1]].T
+    assert one(found, "slow_mean")[1, 0] == pytest.approx((far[0] + 0.08 * far[1]) / 1.08, rel=1e-4)
+
+
+def test_groups_name_every_feature_once():
+    assert len(set(FEATURES)) == len(FEATURES) == sum(map(len, GROUPS.values()))
