@@ -1,4 +1,4 @@
-"""What a model is worth on public data: takes minutes (4,385 texts to encode), so only with FRESHET_SLOW=1."""
+"""What a model is worth on public data: takes minutes, so only with FRESHET_SLOW=1."""
 
 from __future__ import annotations
 
