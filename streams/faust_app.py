@@ -5,6 +5,8 @@ Everything here answers a behaviour of faust-streaming 0.15.3; ``docs/topology.m
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Mapping
 from typing import Any
@@ -73,6 +75,13 @@ class SilentMonitor(Monitor):  # type: ignore[misc]
         """Count nothing."""
 
 
+def _scratch_folder() -> str:
+    """A folder that Faust insists on and Freshet's worker never fills; gone when the process ends."""
+    folder = tempfile.mkdtemp(prefix="freshet-faust-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def make_app(settings: Settings) -> faust.App:
     """An app that only consumes: topics are made elsewhere, publishing and HTTP are Freshet's own."""
     kafka = settings.kafka
@@ -95,7 +104,7 @@ def make_app(settings: Settings) -> faust.App:
         topic_disable_leader=True,
         web_enabled=False,
         worker_redirect_stdouts=False,
-        datadir=tempfile.mkdtemp(prefix="freshet-faust-"),
+        datadir=_scratch_folder(),
         Monitor=SilentMonitor,
     )
     app.transport = Transport(app.conf.broker_consumer, app)
