@@ -1,1 +1,1 @@
-"""What leaves: ONNX graphs and the model store, vectors to Qdrant, recommendations to Kafka, metrics to Prometheus."""
+"""What leaves: ONNX graphs, the model store, vectors to Qdrant, recommendations to Kafka, metrics."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from encoders.errors import ModelCorrupt
+from encoders.features import FEATURES
 from encoders.runtime import ServingModel
 
 FORMAT_VERSION = 1
@@ -28,6 +29,9 @@ REQUIRED = (
     "metrics.json",
     GOLDEN,
 )
+RANKER = "ranker.onnx"
+RANKER_WEIGHTS = "ranker.safetensors"
+"""Optional: both, or neither."""
 MAX_JSON_BYTES = 8 * 1024 * 1024
 GOLDEN_TOLERANCE = 2e-3
 """Absolute, on components of unit vectors: above any processor's rounding, far below another model's."""
@@ -74,6 +78,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data: DataWindow
     metrics: dict[str, float]
     files: Annotated[dict[str, FileEntry], Meta(max_length=100)]
+    ranker_features: tuple[str, ...] = ()
+    """What ``ranker.onnx`` reads, in order; none in a model without a ranker."""
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +91,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text_vectors: list[list[float]]
     interest: list[float]
     interest_after: list[float]
+    ranker_scores: list[float] = []
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -141,16 +148,17 @@ _PROBE_GAPS = [0.0, 86_400.0]
 def record_golden(model: ServingModel) -> Golden:
     """Ask a model the fixed question and write down the answer."""
     texts, before, after = _probe(model, _PROBE_TEXTS, _PROBE_TYPES, _PROBE_GAPS)
-    return Golden(_PROBE_TEXTS, _PROBE_TYPES, _PROBE_GAPS, texts.tolist(), before.tolist(), after.tolist())
+    answers = (texts.tolist(), before.tolist(), after.tolist(), _probe_ranker(model).tolist())
+    return Golden(_PROBE_TEXTS, _PROBE_TYPES, _PROBE_GAPS, *answers)
 
 
 def check_golden(model: ServingModel, golden: Golden) -> None:
     """Raise ``ModelCorrupt`` where a model no longer gives the answer that was written down."""
     answers = _probe(model, golden.texts, golden.event_types, golden.gap_seconds)
-    for actual, expected in zip(
-        answers, (golden.text_vectors, golden.interest, golden.interest_after), strict=True
-    ):
-        if not np.allclose(actual, np.asarray(expected, dtype=np.float32), rtol=0, atol=GOLDEN_TOLERANCE):
+    promised = (golden.text_vectors, golden.interest, golden.interest_after, golden.ranker_scores)
+    for actual, expected in zip((*answers, _probe_ranker(model)), promised, strict=True):
+        wanted = np.asarray(expected, dtype=np.float32)
+        if actual.shape != wanted.shape or not np.allclose(actual, wanted, rtol=0, atol=GOLDEN_TOLERANCE):
             raise ModelCorrupt(f"model {model.version} does not compute what it promises: make it again")
 
 
@@ -164,6 +172,13 @@ def _probe(
     state, before = model.prefill(items[None], event_types[None], seconds[None], np.array([len(texts)]))
     _, after = model.step(state, items[:1], event_types[-1:], seconds[-1:])
     return vectors, before[0], after[0]
+
+
+def _probe_ranker(model: ServingModel) -> npt.NDArray[np.float32]:
+    """Scores of four made-up candidates, [4]; none without a ranker."""
+    made_up = np.linspace(-1.0, 2.0, 4 * len(FEATURES), dtype=np.float32).reshape(1, 4, -1)
+    scores = model.rank(made_up)
+    return np.zeros(0, dtype=np.float32) if scores is None else scores[0]
 
 
 def decode_golden(data: bytes) -> Golden:

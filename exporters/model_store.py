@@ -19,6 +19,7 @@ import msgspec
 
 from encoders.config import decode_config
 from encoders.errors import ModelCorrupt, ModelError, ModelNotFound
+from encoders.features import FEATURES
 from encoders.runtime import ServingModel
 from encoders.sessions import CPU, open_session
 from encoders.text import TextEncoder
@@ -26,6 +27,8 @@ from exporters.model_manifest import (
     FORMAT_VERSION,
     GOLDEN,
     MANIFEST,
+    RANKER,
+    RANKER_WEIGHTS,
     DataWindow,
     Manifest,
     check_golden,
@@ -38,7 +41,7 @@ from exporters.model_manifest import (
 )
 
 LATEST = "latest"
-_IDENTITY = ("config.json", "tokenizer.json", "weights.safetensors")
+_IDENTITY = ("config.json", "tokenizer.json", "weights.safetensors", RANKER_WEIGHTS)
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -64,6 +67,10 @@ def load_model(path: Path, *, threads: int = 1, providers: Sequence[str] = (CPU,
     folder = resolve_model(path)
     manifest = read_manifest(folder)
     verify_files(folder, manifest)
+    if manifest.ranker_features not in ((), FEATURES):
+        raise ModelCorrupt(
+            f"the ranker in {folder} reads other features: run `freshet train-ranker` for this model again"
+        )
     try:
         decode_config(read_small(folder / "config.json"))
         golden = decode_golden(read_small(folder / GOLDEN))
@@ -134,12 +141,13 @@ def _open(folder: Path, manifest: Manifest, threads: int, providers: Sequence[st
         item_graph=session("item.onnx"),
         step_graph=session("user_step.onnx"),
         prefill_graph=session("user_prefill.onnx"),
+        ranker_graph=session(RANKER) if manifest.ranker_features else None,
     )
 
 
 def _identity(scratch: Path, facts: ModelFacts) -> str:
     digest = hashlib.sha256(facts.text_digest.encode())
-    for name in _IDENTITY:
+    for name in filter(lambda name: (scratch / name).is_file(), _IDENTITY):
         digest.update(entry_of(scratch / name).sha256.encode())
     return digest.hexdigest()[:8]
 
@@ -158,6 +166,7 @@ def _finish(scratch: Path, facts: ModelFacts, name: str) -> str:
         text_dim=text.text_dim,
         state_dim=config.state_dim,
         files={},
+        ranker_features=FEATURES if (scratch / RANKER).is_file() else (),
         **msgspec.structs.asdict(facts),
     )
     golden = record_golden(_open(scratch, manifest, 1, (CPU,)))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from encoders.errors import ModelError
+from encoders.ranker import Ranker
 from encoders.sessions import open_session
 from encoders.towers import ItemTower, UserTower
 
@@ -102,6 +103,12 @@ def export_user(tower: UserTower, step_path: Path, prefill_path: Path) -> None:
     prefill = scan_over_time(onnx.load(step_path), tower.dim, tower.hidden)
     onnx.save(prefill, prefill_path)
     _check_prefill(tower, prefill_path)
+
+
+def export_ranker(ranker: Ranker, path: Path) -> None:
+    """Write ``ranker.onnx``: features [b, c, F] -> scores [b, c]."""
+    inputs = ranker.mean + ranker.spread * _random(3, 5, len(ranker.mean))
+    _export(ranker, {"features": (inputs, {0: "batch", 1: "candidates"})}, ["scores"], path)
 
 
 def scan_over_time(step: onnx.ModelProto, dim: int, hidden: int) -> onnx.ModelProto:

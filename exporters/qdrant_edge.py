@@ -23,6 +23,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from encoders.errors import StoreError
+from exporters.exact_scan import LARGEST_SCAN, MirroredEngine
 from exporters.qdrant_points import AtLeast, Layout, Point
 from exporters.qdrant_store import Hit, QdrantVectorStore
 from exporters.vector_store import Vector
@@ -36,10 +37,14 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class EdgeVectorStore(QdrantVectorStore):
-    """The ``VectorStore`` on the folder ``path``, which is made where missing."""
+    """The ``VectorStore`` on the folder ``path``, which is made where missing.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(EdgeEngine(path))
+    Collections of up to ``largest_scan`` vectors are searched in memory (``exact_scan``), larger ones in the
+    engine.
+    """
+
+    def __init__(self, path: Path, largest_scan: int = LARGEST_SCAN) -> None:
+        super().__init__(MirroredEngine(EdgeEngine(path), largest_scan))
 
 
 class EdgeEngine:

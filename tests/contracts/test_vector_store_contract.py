@@ -40,6 +40,16 @@ class TestEdge(VectorStoreContract, DurableContract):
         return reopened()
 
 
+class TestEdgeSearchedByTheEngine(VectorStoreContract):
+    """Collections too large to be searched in memory; here, every one that has a vector."""
+
+    @pytest.fixture
+    def store(self, folder: Path) -> Iterator[VectorStore]:
+        store = EdgeVectorStore(folder, largest_scan=0)
+        yield store
+        store.close()
+
+
 class TestServer(VectorStoreContract, DurableContract):
     """Over HTTP, with the engine in another process; see ``tests/qdrant_http_server``."""
 

@@ -1,0 +1,176 @@
+"""Exact nearest neighbours over vectors in memory: what a small collection costs least to search.
+
+The engine in this process takes several hundred microseconds for one exact query over 20,000 vectors of 128
+dimensions and holds the interpreter lock meanwhile; one matrix product for a whole batch costs a fraction of
+it, and lets go of the lock. ``freshet bench pipeline`` shows it as the stage ``retrieve``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from exporters.qdrant_points import AtLeast, Layout, Point
+from exporters.qdrant_store import Engine, Hit
+from exporters.vector_store import Vector
+
+LARGEST_SCAN = 50_000
+"""Vectors: beyond, a graph in the engine is cheaper than looking at all of them."""
+BLOCK = 64
+"""Scores a block: the maxima of blocks give a bound that few scores pass. A block takes every n/64-th score,
+because maxima over the outer axis vectorise."""
+QUERIES_AT_ONCE = 64
+SLACK = np.float32(1e-5)
+"""More than a matrix product's rounding: scores this near to the bound are computed again, one by one."""
+PAGE = 1_000
+
+
+class Mirror:
+    """The vectors [n, d] of one collection and the payload number that searches filter on. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[int, int] = {}
+        self._ids = np.empty(0, object)
+        self._vectors = np.empty((0, 0), np.float32)
+        self._numbers = np.empty(0, np.float64)
+
+    @property
+    def dim(self) -> int:
+        """d; 0 before the first point."""
+        return self._vectors.shape[1]
+
+    def put(self, points: Sequence[Point], vector: str, key: str) -> None:
+        """Take in points as they are stored now."""
+        with self._lock:
+            for point in points:
+                row = self._row(point.id.int, len(point.vectors[vector]))
+                self._vectors[row] = point.vectors[vector]
+                self._numbers[row] = point.payload[key]
+
+    def nearest(self, queries: Vector, limits: Sequence[int], minimum: float) -> list[list[Hit]]:
+        """For each query [q, d] the best hits by dot product among points with a number >= ``minimum``."""
+        with self._lock:
+            n = len(self._rows)
+            hidden = np.flatnonzero(self._numbers[:n] < minimum)
+            found: list[list[Hit]] = []
+            for start in range(0, len(queries), QUERIES_AT_ONCE):
+                chunk = slice(start, start + QUERIES_AT_ONCE)
+                found += self._search(queries[chunk], limits[chunk], n, hidden)
+            return found
+
+    def _search(
+        self, queries: Vector, limits: Sequence[int], n: int, hidden: npt.NDArray[np.intp]
+    ) -> list[list[Hit]]:
+        if n == len(hidden):
+            return [[] for _ in limits]
+        scores = queries @ self._vectors[:n].T  # [q, n]
+        scores[:, hidden] = -np.inf
+        bounds = _bounds(scores, limits) - SLACK  # [q]
+        return [
+            self._exact(query, np.flatnonzero(row >= bound), limit)
+            for query, row, bound, limit in zip(queries, scores, bounds, limits, strict=True)
+        ]
+
+    def _exact(self, query: Vector, rows: npt.NDArray[np.intp], limit: int) -> list[Hit]:
+        """Scores of few rows, each summed by itself: the same to the last bit in any batch."""
+        scores = (self._vectors[rows] * query).sum(axis=1)
+        best = np.argsort(-scores, kind="stable")[:limit]
+        return list(zip(self._ids[rows[best]].tolist(), scores[best].tolist(), strict=True))
+
+    def _row(self, id_: int, dim: int) -> int:
+        row = self._rows.get(id_)
+        if row is None:
+            row = self._rows[id_] = len(self._rows)
+            if row >= len(self._ids):
+                self._grow(max(1_024, 2 * row), dim)
+            self._ids[row] = id_
+        return row
+
+    def _grow(self, capacity: int, dim: int) -> None:
+        old = len(self._ids)
+        ids, numbers = np.empty(capacity, object), np.zeros(capacity, np.float64)
+        vectors = np.zeros((capacity, dim), np.float32)
+        ids[:old], numbers[:old] = self._ids, self._numbers
+        if old:
+            vectors[:old] = self._vectors
+        self._ids, self._numbers, self._vectors = ids, numbers, vectors
+
+
+def _bounds(scores: Vector, limits: Sequence[int]) -> Vector:
+    """For each row a score that at least ``limit`` scores reach: the limit-th largest maximum of a block."""
+    q, n = scores.shape
+    blocks = n // BLOCK
+    k = max(limits)
+    if blocks <= k:
+        return np.full(q, -np.finfo(np.float32).max, np.float32)
+    maxima = scores[:, : blocks * BLOCK].reshape(q, BLOCK, blocks).max(axis=1)  # [q, blocks]
+    bound: Vector = np.partition(maxima, blocks - k, axis=1)[:, blocks - k]
+    return np.maximum(bound, -np.finfo(np.float32).max)
+
+
+class MirroredEngine:
+    """An ``Engine`` whose small collections are searched in memory; the engine below stays the authority.
+
+    Only for an engine that no other process writes to.
+    """
+
+    def __init__(self, engine: Engine, largest_scan: int = LARGEST_SCAN) -> None:
+        self._engine = engine
+        self._largest = largest_scan
+        self._lock = RLock()
+        self._mirrors: dict[str, tuple[Mirror, str, str]] = {}
+        # What only the engine does.
+        self.retrieve, self.scroll, self.count = engine.retrieve, engine.scroll, engine.count
+        self.ping, self.close = engine.ping, engine.close
+
+    def __repr__(self) -> str:
+        return f"MirroredEngine({self._engine!r})"
+
+    def ensure(self, collection: str, layout: Layout) -> None:
+        """As the engine does."""
+        self._engine.ensure(collection, layout)
+
+    def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
+        """Write to the engine, then take in what it holds now: a stale write must not show."""
+        with self._lock:
+            self._engine.upsert_newer(collection, batch, version_key)
+            if collection in self._mirrors:
+                mirror, vector, key = self._mirrors[collection]
+                mirror.put(
+                    self._engine.retrieve(collection, _distinct(batch), (vector,), (key,)), vector, key
+                )
+
+    def nearest(
+        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
+    ) -> list[list[Hit]]:
+        """In memory up to ``largest_scan`` points, else in the engine."""
+        if self._engine.count(collection) > self._largest:
+            self._mirrors.pop(collection, None)
+            return self._engine.nearest(collection, vector, queries, limits, where)
+        mirror = self._mirror(collection, vector, where.key)
+        if queries.shape[1] != mirror.dim:
+            # Nothing to search, or a query that only the engine can refuse.
+            return self._engine.nearest(collection, vector, queries, limits, where)
+        return mirror.nearest(queries, limits, where.minimum)
+
+    def _mirror(self, collection: str, vector: str, key: str) -> Mirror:
+        """Read the collection once; from then on every write keeps the mirror up to date."""
+        with self._lock:
+            if collection not in self._mirrors:
+                mirror, start = Mirror(), None
+                while True:
+                    page, start = self._engine.scroll(collection, None, (vector,), start, PAGE)
+                    mirror.put(page, vector, key)
+                    if start is None:
+                        break
+                self._mirrors[collection] = mirror, vector, key
+            return self._mirrors[collection][0]
+
+
+def _distinct(batch: Sequence[Point]) -> list[UUID]:
+    return list({point.id: None for point in batch})
