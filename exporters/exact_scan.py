@@ -20,8 +20,8 @@ from exporters.vector_store import Vector
 
 LARGEST_SCAN = 50_000
 """Vectors: beyond, a graph in the engine is cheaper than looking at all of them."""
-BLOCK = 64
-"""Scores a block: the maxima of blocks give a bound that few scores pass. A block takes every n/64-th score,
+BLOCK = 16
+"""Scores a block: the maxima of blocks give a bound that few scores pass. A block takes every n/16-th score,
 because maxima over the outer axis vectorise."""
 QUERIES_AT_ONCE = 64
 SLACK = np.float32(1e-5)
@@ -38,6 +38,9 @@ class Mirror:
         self._ids = np.empty(0, object)
         self._vectors = np.empty((0, 0), np.float32)
         self._numbers = np.empty(0, np.float64)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     @property
     def dim(self) -> int:
@@ -105,12 +108,14 @@ def _bounds(scores: Vector, limits: Sequence[int]) -> Vector:
     """For each row a score that at least ``limit`` scores reach: the limit-th largest maximum of a block."""
     q, n = scores.shape
     blocks = n // BLOCK
-    k = max(limits)
-    if blocks <= k:
-        return np.full(q, -np.finfo(np.float32).max, np.float32)
+    lowest = np.full(q, -np.finfo(np.float32).max, np.float32)
+    places = np.array([max(0, blocks - max(1, limit)) for limit in limits])
+    if not places.any():
+        return lowest
     maxima = scores[:, : blocks * BLOCK].reshape(q, BLOCK, blocks).max(axis=1)  # [q, blocks]
-    bound: Vector = np.partition(maxima, blocks - k, axis=1)[:, blocks - k]
-    return np.maximum(bound, -np.finfo(np.float32).max)
+    ordered = np.partition(maxima, np.unique(places), axis=1)
+    bounds = np.where(places > 0, ordered[np.arange(q), places], lowest)
+    return np.maximum(bounds, lowest)
 
 
 class MirroredEngine:
@@ -149,19 +154,18 @@ class MirroredEngine:
         self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
     ) -> list[list[Hit]]:
         """In memory up to ``largest_scan`` points, else in the engine."""
-        if self._engine.count(collection) > self._largest:
-            self._mirrors.pop(collection, None)
-            return self._engine.nearest(collection, vector, queries, limits, where)
         mirror = self._mirror(collection, vector, where.key)
-        if queries.shape[1] != mirror.dim:
-            # Nothing to search, or a query that only the engine can refuse.
+        if mirror is None or queries.shape[1] != mirror.dim:
+            # Too many, or nothing to search, or a query that only the engine can refuse.
             return self._engine.nearest(collection, vector, queries, limits, where)
         return mirror.nearest(queries, limits, where.minimum)
 
-    def _mirror(self, collection: str, vector: str, key: str) -> Mirror:
+    def _mirror(self, collection: str, vector: str, key: str) -> Mirror | None:
         """Read the collection once; from then on every write keeps the mirror up to date."""
         with self._lock:
             if collection not in self._mirrors:
+                if self._engine.count(collection) > self._largest:
+                    return None
                 mirror, start = Mirror(), None
                 while True:
                     page, start = self._engine.scroll(collection, None, (vector,), start, PAGE)
@@ -169,7 +173,8 @@ class MirroredEngine:
                     if start is None:
                         break
                 self._mirrors[collection] = mirror, vector, key
-            return self._mirrors[collection][0]
+            mirror = self._mirrors[collection][0]
+            return mirror if len(mirror) <= self._largest else None
 
 
 def _distinct(batch: Sequence[Point]) -> list[UUID]:
