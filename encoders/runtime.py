@@ -30,6 +30,8 @@ class ServingModel:
     item_graph: ort.InferenceSession
     step_graph: ort.InferenceSession
     prefill_graph: ort.InferenceSession
+    ranker_graph: ort.InferenceSession | None = None
+    """``None`` in a model without a ranker: candidates are then ordered by their plain fused score."""
 
     def encode_texts(self, texts: Sequence[str]) -> Vector:
         """Encode texts -> [n, text_dim], unit length, in the order given."""
@@ -84,6 +86,15 @@ class ServingModel:
         }
         state, interest = self.prefill_graph.run(["final_state", "final_interest"], feed)
         return state, interest
+
+    def rank(self, features: Vector) -> Vector | None:
+        """Score candidates by their features (``encoders/features.py``): [b, c, F] -> [b, c], higher is
+        better; ``None`` where the model has no ranker.
+        """
+        if self.ranker_graph is None:
+            return None
+        scores: Vector = self.ranker_graph.run(["scores"], {"features": _float(features)})[0]
+        return scores
 
 
 def _float(array: Vector) -> Vector:

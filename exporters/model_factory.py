@@ -33,6 +33,7 @@ from exporters.onnx_export import (
     export_user,
     load_text_tower,
 )
+from exporters.ranker_files import copy_ranker, write_default_ranker
 
 Vectors = npt.NDArray[np.float32]
 CHECKPOINT = ".pretraining"
@@ -87,6 +88,7 @@ def _make_untrained(
                 UserTower(config),
             )
         _write_towers(folder, config, towers, {})
+        write_default_ranker(folder)
         data = DataWindow(dataset=dataset, items=len(items))
         return ModelFacts(
             parent=None, opset=OPSET, text_model=name, text_digest=digest, trained=(), data=data, metrics={}
@@ -183,6 +185,7 @@ def _write_trained(
     def build(folder: Path) -> ModelFacts:
         name, digest = _write_text_tower(folder, config, None, parent)
         _write_towers(folder, config, towers, metrics)
+        copy_ranker(parent, folder)
         return ModelFacts(
             parent=source.version,
             opset=OPSET,

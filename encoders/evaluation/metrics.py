@@ -67,6 +67,43 @@ def coverage(recommended: npt.NDArray[np.bool_]) -> float:
     return float(recommended.mean())
 
 
+def novelty(recommended: Ranks, popularity: Values) -> Values:
+    """Mean self-information of what was recommended, in bits (Zhou et al., PNAS 2010): -log2 of the share
+    of events that an item has. recommended [cases, k], popularity [n] (counts) -> [cases].
+
+    One event is added to every item, so that one without events has a finite value.
+    """
+    share = (popularity + 1.0) / (popularity + 1.0).sum()
+    information: Values = -np.log2(share)[recommended].mean(axis=1)
+    return information
+
+
+def diversity(recommended: Ranks, vectors: Scores) -> Values:
+    """Intra-list diversity: 1 - mean cosine of all pairs of a list (Ziegler et al., WWW 2005).
+
+    recommended [cases, k], vectors [n, d] of unit length -> [cases]; 0 for lists of one item.
+    """
+    k = recommended.shape[1]
+    if k < 2:
+        return np.zeros(len(recommended))
+    total = vectors[recommended].sum(axis=1)  # [cases, d]; |sum|² = k + 2 · the sum over pairs
+    pairs: Values = ((total**2).sum(axis=1, dtype=np.float64) - k) / (k * (k - 1))
+    return 1.0 - pairs
+
+
+def interval(
+    values: Values, *, seed: int = 0, draws: int = 1_000, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of ``values`` [cases] (Efron & Tibshirani 1993, chapter 13).
+
+    Whole cases are drawn again with replacement; the same seed gives the same interval.
+    """
+    rng = np.random.default_rng(seed)
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def _within(ranks: Ranks, k: int) -> npt.NDArray[np.bool_]:
     return (ranks >= 1) & (ranks <= k)
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "replay": "streams.cli.replay:replay",
     "schema": "streams.cli.schema:schema",
     "topics": "streams.cli.topics:topics",
+    "train-ranker": "streams.cli.train_ranker:train_ranker",
     "worker": "streams.cli.worker:worker",
 }
 """Command name -> "module:function". Lazy, because a worker must not import torch to print its help."""

@@ -45,9 +45,15 @@ def test_popularity_has_the_metrics_of_its_counts():
     assert found["coverage_at_10"] == pytest.approx(10 / 20)
 
 
-def test_a_method_learns_from_the_training_part_alone():
+def test_a_method_learns_from_all_that_came_before_the_test_target():
     method = NextIndex()
     evaluate(method, SPLIT, n_items=20)
+    assert method.fitted == [history for history, _ in SPLIT.test]
+
+
+def test_a_method_learns_from_the_training_part_alone_where_asked():
+    method = NextIndex()
+    evaluate(method, SPLIT, n_items=20, train_only=True)
     assert method.fitted == SPLIT.sequences
 
 
@@ -88,7 +94,7 @@ def test_popularity_on_amazon_scientific_agrees_with_a_loop_over_the_published_f
     ranks = [sum(n >= counts[target] for n in counts.values()) for _, _, target in rows("test")[:500]]
 
     split = LeaveOneOut(dataset.split.sequences, [], dataset.split.test[:500])
-    found = evaluate(Popularity(), split, len(dataset.items))
+    found = evaluate(Popularity(), split, len(dataset.items), train_only=True)
     assert found["recall_at_50"] == pytest.approx(np.mean([rank <= 50 for rank in ranks]))
     assert found["ndcg_at_10"] == pytest.approx(
         np.mean([1 / np.log2(rank + 1) if rank <= 10 else 0 for rank in ranks])

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from encoders.evaluation.metrics import (
     coverage,
+    diversity,
     hit_rate,
+    interval,
     mrr,
     ndcg,
+    novelty,
     precision,
     ranks_of,
     recall,
@@ -120,3 +123,26 @@ def test_top_k_are_the_k_best(order, k):
 
 def test_coverage_is_the_share_of_the_catalogue():
     assert coverage(np.array([True, False, False, True, False])) == 2 / 5
+
+
+def test_novelty_is_the_information_of_the_recommended():
+    # With one event added to each, the shares are 4/8, 2/8, 1/8, 1/8.
+    found = novelty(np.array([[0, 1], [2, 3]]), np.array([3.0, 1.0, 0.0, 0.0]))
+    np.testing.assert_allclose(found, [-np.log2([4 / 8, 2 / 8]).mean(), -np.log2(1 / 8)])
+
+
+def test_diversity_is_one_minus_the_mean_cosine_of_pairs():
+    vectors = np.random.default_rng(0).normal(size=(6, 3))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    lists = np.array([[0, 1, 2, 3], [4, 4, 4, 4]])
+    pairs = [vectors[i] @ vectors[j] for i in range(4) for j in range(i)]
+    np.testing.assert_allclose(diversity(lists, vectors), [1 - np.mean(pairs), 0], atol=1e-6)
+    assert diversity(lists[:, :1], vectors).tolist() == [0, 0]
+
+
+def test_the_interval_is_seeded_and_as_wide_as_the_theory_says():
+    values = np.random.default_rng(1).normal(size=2_000)
+    low, high = interval(values, seed=3)
+    assert (low, high) == interval(values, seed=3)
+    error = values.std() / np.sqrt(len(values))
+    np.testing.assert_allclose([low, high], values.mean() + np.array([-1.96, 1.96]) * error, atol=0.2 * error)

@@ -20,7 +20,14 @@ FIELDS = [
     "ndcg_at_10",
     "ndcg_at_50",
     "precision_at_10",
+    "hit_rate_at_10",
+    "mrr_at_10",
+    "novelty_at_10",
     "coverage_at_10",
+    "recall_at_10_low",
+    "recall_at_10_high",
+    "ndcg_at_10_low",
+    "ndcg_at_10_high",
 ]
 
 
@@ -77,3 +84,10 @@ def test_without_torch_only_the_methods_that_train_are_missing(folder, monkeypat
 def test_a_missing_model_is_a_clear_line(folder):
     with pytest.raises(ModelNotFound, match="no model at"):
         run(folder, "--model", folder / "none", "--methods", "model")
+
+
+def test_counting_baselines_need_no_model(folder):
+    found = [
+        json.loads(line) for line in run(folder, "--methods", "covisitation,vsknn", "--json").splitlines()
+    ]
+    assert [row["method"] for row in found] == ["covisitation", "vsknn"]

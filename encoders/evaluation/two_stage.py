@@ -1,0 +1,64 @@
+"""Recommend as the running system does with both kinds of evidence: fused, or ranked in a second stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from encoders.batching import sequences_of
+from encoders.candidates import Retrieved, Retriever, catalogue_of, interests_of, newest_first
+from encoders.covisitation import CovisitationConfig
+from encoders.evaluation.methods import Histories
+from encoders.evaluation.metrics import Scores
+from encoders.events import EventType
+from encoders.runtime import ServingModel, Vector
+
+Rank = Callable[[Vector], Vector | None]
+ABOVE = np.float32(1e4)
+"""Lifts ranked candidates above all other items, which keep their fused order."""
+
+
+class TwoStage:
+    """Dense and co-visitation scores added (``rank`` is ``None``), or candidates of both, ranked.
+
+    Nothing but counting happens in ``fit``; a ranker is trained before, on other users' next items.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: ServingModel,
+        text_vectors: Vector,
+        rank: Rank | None = None,
+        config: CovisitationConfig | None = None,
+    ) -> None:
+        """``text_vectors`` [n_items, text_dim]; ``rank`` takes features [b, c, F] to scores [b, c]."""
+        self.name = name
+        self._model, self._rank = model, rank
+        self._vectors = model.item_vectors(text_vectors)
+        self._config = config or CovisitationConfig()
+        self._retriever: Retriever | None = None
+
+    def fit(self, sequences: Histories, n_items: int) -> None:
+        """Count co-visitation and popularity."""
+        evidence = sequences_of(sequences, EventType.PURCHASE)
+        self._retriever = Retriever(
+            catalogue_of(self._vectors, evidence, self._config), self._config.exponent
+        )
+
+    def scores(self, histories: Histories) -> Scores:
+        """[b] histories -> [b, n_items]."""
+        assert self._retriever is not None, "fit before scores"
+        events = sequences_of(histories, EventType.PURCHASE)
+        interests = interests_of(self._model, self._vectors, events)
+        found = self._retriever.batches(newest_first(events), interests)
+        return np.concatenate([self._lifted(batch) for batch in found])
+
+    def _lifted(self, batch: Retrieved) -> Scores:
+        ranked = self._rank(batch.features) if self._rank else None
+        if ranked is None:
+            return batch.fused
+        rows, places = np.nonzero(batch.candidates >= 0)
+        batch.fused[rows, batch.candidates[rows, places]] = ABOVE + ranked[rows, places]
+        return batch.fused

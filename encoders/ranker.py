@@ -1,0 +1,189 @@
+"""The second stage: a small network that scores candidates by their features. Torch; serving runs its graph.
+
+Trained with the listwise softmax loss (Cao et al., "Learning to rank: from pairwise approach to listwise
+approach", ICML 2007): of a user's candidates, the one that came next should be first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from msgspec import Meta
+from torch import Tensor, nn
+from torch.nn import functional
+
+from encoders.config import Positive, PositiveFloat
+from encoders.errors import DataError
+from encoders.features import FEATURES
+from encoders.losses import MASKED
+from encoders.training import Progress, no_progress, seeded, torch_threads
+
+Kind = TypeVar("Kind", bound=np.generic)
+
+LIMIT = 6.0
+"""Standard deviations beyond which a feature counts no further: another shop's outlier must not decide."""
+
+
+class RankerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a ranker is trained."""
+
+    seed: int = 0
+    epochs: Positive = 12
+    batch_size: Positive = 128
+    hidden: Positive = 64
+    learning_rate: PositiveFloat = 3e-3
+    weight_decay: Annotated[float, Meta(ge=0.0)] = 1e-3
+    dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.1
+    held_out: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.1
+    """Share of the rows that early stopping looks at."""
+    patience: Positive = 4
+    threads: Positive = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RankingRows:
+    """What a ranker learns from: r users whose next item is among their candidates."""
+
+    features: npt.NDArray[np.float32]
+    """[r, c, F]"""
+    real: npt.NDArray[np.bool_]
+    """[r, c], false where a candidate is padding."""
+    targets: npt.NDArray[np.int64]
+    """[r]: which candidate came next."""
+
+
+class Ranker(nn.Module):
+    """Features [b, c, F] -> scores [b, c]; the standardisation is part of the graph."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, inputs: int = len(FEATURES), hidden: int = 64, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden // 2),
+            nn.GELU(),
+            nn.Linear(hidden // 2, 1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[b, c, F] -> [b, c]."""
+        standard = ((features - self.mean) / self.spread).clamp(-LIMIT, LIMIT)  # [b, c, F]
+        scores: Tensor = self.layers(standard).squeeze(-1)  # [b, c]
+        return scores
+
+    def standardise(self, rows: Tensor) -> None:
+        """Take mean and spread from feature rows [k, F]; a constant feature stays harmless."""
+        self.mean.copy_(rows.mean(dim=0))
+        self.spread.copy_(rows.std(dim=0).clamp(min=1e-3))
+
+
+@dataclass(frozen=True, slots=True)
+class RankerOutcome:
+    """The trained network and its NDCG@10 on held-out rows, whose target is among the candidates."""
+
+    ranker: Ranker
+    ndcg_at_10: float
+    best_epoch: int
+    rows: int
+
+
+def train_ranker(
+    sources: Sequence[RankingRows], config: RankerConfig, progress: Progress = no_progress
+) -> RankerOutcome:
+    """Train on the rows of one or several domains; the best epoch on held-out rows is what is returned.
+
+    The same seed and threads give the same weights. Raises ``DataError`` where there are fewer than 20 rows.
+    """
+    total = sum(len(source.targets) for source in sources)
+    if total < 20:
+        raise DataError(f"{total} users' next items are among their candidates: too few to train a ranker on")
+    with seeded(config.seed), torch_threads(config.threads):
+        return _train(join_rows(sources), config, progress)
+
+
+def _train(rows: RankingRows, config: RankerConfig, progress: Progress) -> RankerOutcome:
+    features, real = torch.from_numpy(rows.features), torch.from_numpy(rows.real)
+    targets = torch.from_numpy(rows.targets)
+    order = torch.randperm(len(targets))
+    held = order[: max(1, round(len(order) * config.held_out))]
+    train = order[len(held) :]
+    ranker = Ranker(features.shape[-1], config.hidden, config.dropout)
+    ranker.standardise(features[train][real[train]])
+    optimizer = torch.optim.AdamW(
+        ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    steps = config.epochs * -(-len(train) // config.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=steps, pct_start=0.1
+    )
+    best, best_epoch, weights = -1.0, 0, ranker.state_dict()
+    for epoch in range(1, config.epochs + 1):
+        ranker.train()
+        for chosen in torch.split(train[torch.randperm(len(train))], config.batch_size):
+            loss = listwise_loss(ranker(features[chosen]), real[chosen], targets[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+        found = _ndcg(ranker, features[held], real[held], targets[held])
+        progress("epoch", epoch, config.epochs, f"held-out NDCG@10 {found:.4f}")
+        if found > best:
+            best, best_epoch = found, epoch
+            weights = {name: value.clone() for name, value in ranker.state_dict().items()}
+        elif epoch - best_epoch >= config.patience:
+            break
+    ranker.load_state_dict(weights)
+    return RankerOutcome(ranker.eval(), best, best_epoch, len(order))
+
+
+def rank_with(ranker: Ranker) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """The network as numpy in, numpy out: features [b, c, F] -> scores [b, c]."""
+
+    def rank(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with torch.no_grad():
+            scores: npt.NDArray[np.float32] = ranker(torch.from_numpy(features)).numpy()
+        return scores
+
+    return rank
+
+
+def listwise_loss(scores: Tensor, real: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the softmax over candidates: scores, real [b, c], targets [b] -> []."""
+    return functional.cross_entropy(scores.masked_fill(~real, MASKED), targets)
+
+
+def _ndcg(ranker: Ranker, features: Tensor, real: Tensor, targets: Tensor) -> float:
+    """Mean of 1 / log2(1 + rank) within 10; ties count against the target."""
+    ranker.eval()
+    with torch.no_grad():
+        scores = ranker(features).masked_fill(~real, MASKED)  # [b, c]
+    rank = (scores >= scores.gather(1, targets[:, None])).sum(dim=1)  # [b], 1 is best
+    return float(torch.where(rank <= 10, 1.0 / torch.log2(1.0 + rank), 0.0).mean())
+
+
+def join_rows(sources: Sequence[RankingRows]) -> RankingRows:
+    """All rows of all sources, padded to the same number of candidates."""
+    width = max(source.real.shape[1] for source in sources)
+    return RankingRows(
+        np.concatenate([_widen(source.features, width) for source in sources]),
+        np.concatenate([_widen(source.real, width) for source in sources]),
+        np.concatenate([source.targets for source in sources]),
+    )
+
+
+def _widen(values: npt.NDArray[Kind], width: int) -> npt.NDArray[Kind]:
+    """Pad the second axis with zeros."""
+    missing = width - values.shape[1]
+    return np.pad(values, [(0, 0), (0, missing)] + [(0, 0)] * (values.ndim - 2))

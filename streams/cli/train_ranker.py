@@ -1,0 +1,103 @@
+"""``freshet train-ranker``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from encoders.covisitation import CovisitationConfig
+from encoders.datasets import NAMES, Dataset, load
+from exporters.model_manifest import DataWindow
+from exporters.model_store import load_model
+from streams.cli.model import PATH, print_model
+from streams.cli.pretrain import training_sequences
+from streams.cli.training_progress import TrainingBar, import_factory
+
+if TYPE_CHECKING:
+    from encoders.ranker import RankingRows
+
+
+@click.command("train-ranker")
+@click.option(
+    "--dataset",
+    "datasets",
+    nargs=2,
+    metavar="NAME PATH",
+    multiple=True,
+    required=True,
+    help=f"May be given several times. NAME: {', '.join(NAMES)}.",
+)
+@click.option("--model", type=PATH, required=True, help="The model that gets the ranker.")
+@click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
+@click.option("--own-vectors", is_flag=True, help="Whiten a single data set by itself, too.")
+@click.option("--rows", type=click.IntRange(20), default=10_000, show_default=True, help="Users a data set.")
+@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="At most.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same weights.")
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU.")
+@click.option("--json", "as_json", is_flag=True, help="Print the new manifest as one JSON object.")
+def train_ranker(
+    datasets: Sequence[tuple[str, str]],
+    model: Path,
+    out: Path,
+    own_vectors: bool,
+    rows: int,
+    epochs: int,
+    seed: int,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Train the second stage: a small network that orders the candidates.
+
+    It learns which of a user's candidates came next in the validation part (data with times: their newest
+    tenth), with co-visitation and popularity counted from what came before alone. With one data set, vectors
+    come from the model as it is; with several, each is whitened by itself and the text tower is shared.
+
+    \b
+    Example:
+      freshet train-ranker --dataset unisrec amazon_scientific/ --model models/ --out models/
+    """
+    import_factory()
+    training = importlib.import_module("encoders.ranker")
+    files = importlib.import_module("exporters.ranker_files")
+    loaded = [load(name, Path(path)) for name, path in datasets]
+    config = training.RankerConfig(seed=seed, epochs=epochs, threads=threads)
+    with TrainingBar() as bar:
+        sources = [
+            _rows(data, model, own_vectors or len(loaded) > 1, rows, seed, threads, bar) for data in loaded
+        ]
+        outcome = training.train_ranker(sources, config, bar.update)
+    data = DataWindow(dataset="+".join(name for name, _ in datasets), interactions=outcome.rows)
+    metrics = {"ranker_held_out_ndcg_at_10": outcome.ndcg_at_10, "ranker_rows": float(outcome.rows)}
+    print_model(files.with_ranker(model, outcome.ranker, out, data=data, metrics=metrics), as_json)
+
+
+def _rows(
+    data: Dataset, model: Path, own: bool, rows: int, seed: int, threads: int, bar: TrainingBar
+) -> RankingRows:
+    """One data set's rows; ``own``: with vectors whitened on this data set."""
+    from encoders.config import ModelConfig
+    from encoders.ranking_rows import ranking_rows
+    from exporters.model_factory import make_untrained
+
+    text_vectors = load_model(model, threads=threads).encode_texts([item.text for item in data.items])
+    with TemporaryDirectory(prefix="freshet-ranker-") as scratch:
+        folder = model
+        if own:
+            folder = make_untrained(
+                data.items, Path(scratch), ModelConfig(), text_from=model, text_vectors=text_vectors
+            )
+        serving = load_model(folder, threads=threads)
+        return ranking_rows(
+            serving,
+            serving.item_vectors(text_vectors),
+            training_sequences(data, seed),
+            CovisitationConfig(),
+            max_rows=rows,
+            seed=seed,
+            progress=bar.update,
+        )
