@@ -3,7 +3,7 @@
 Item:  ``v = normalise(normalise(whiten(x)) + scale · residual(x))``
 User:  ``m' = γ(type) · 2^(-max(g,0)/T) · m  +  w(type) · 2^(-max(-g,0)/T) · v``
        ``h' = GRU([v, type, log-gap], h)``
-       ``interest = normalise(m' + scale · residual(h'))``
+       ``interest = normalise(m' + scale · residual([h', m', v]))``
 
 g is the gap in seconds since the user's newest event, T the half-life. In a new model both scales are 0: the
 interest is the decayed mean of whitened text vectors, which needs no training.
@@ -82,7 +82,7 @@ class UserTower(nn.Module):
         self.log_half_life = nn.Parameter(torch.tensor(math.log(config.half_life_seconds)))
         self.type_features = nn.Embedding(EVENT_TYPE_SLOTS, TYPE_FEATURES)
         self.gru = nn.GRU(config.dim + TYPE_FEATURES + GAP_FEATURES, config.hidden, batch_first=True)
-        self.residual = zeroed(nn.Linear(config.hidden, config.dim))
+        self.residual = zeroed(nn.Linear(config.hidden + 2 * config.dim, config.dim))
         self.register_buffer("scale", torch.zeros(()))
         self.dropout = nn.Dropout(0.0)
 
@@ -94,7 +94,7 @@ class UserTower(nn.Module):
         log_keep, log_add = self._log_factors(event_type, gap_seconds)  # [b], [b]
         mean = log_keep.exp().unsqueeze(-1) * mean + log_add.exp().unsqueeze(-1) * item  # [b, d]
         hidden = self._gru_cell(self._features(item, event_type, gap_seconds), hidden)  # [b, h]
-        return torch.cat([mean, hidden], dim=-1), self._interest(mean, hidden)
+        return torch.cat([mean, hidden], dim=-1), self._interest(mean, hidden, item)
 
     def sequence(self, items: Tensor, event_types: Tensor, gaps: Tensor) -> Tensor:
         """Every prefix of a batch of histories at once, for training.
@@ -103,7 +103,7 @@ class UserTower(nn.Module):
         """
         log_keep, log_add = self._log_factors(event_types, gaps)  # [b, t]
         hidden, _ = self.gru(self.dropout(self._features(items, event_types, gaps)))  # [b, t, h]
-        return self._interest(_decayed_sums(items, log_keep, log_add), self.dropout(hidden))
+        return self._interest(_decayed_sums(items, log_keep, log_add), self.dropout(hidden), items)
 
     def _log_factors(self, event_type: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
         """Logarithms of what is kept of the older mean and of the new item's weight, shaped like ``gap``."""
@@ -129,8 +129,10 @@ class UserTower(nn.Module):
         new = torch.tanh(new_in + reset * new_hidden)
         return (1 - update) * new + update * hidden
 
-    def _interest(self, mean: Tensor, hidden: Tensor) -> Tensor:
-        return functional.normalize(mean + self.scale * self.residual(hidden), dim=-1)
+    def _interest(self, mean: Tensor, hidden: Tensor, item: Tensor) -> Tensor:
+        # Mean and item beside h: what was just seen is rarely wanted next, and the residual may say so.
+        residual = self.residual(torch.cat([hidden, mean, item], dim=-1))  # [.., d]
+        return functional.normalize(mean + self.scale * residual, dim=-1)
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
