@@ -55,7 +55,7 @@ class RecommendationApi:
             raise Refused(400, "a user_id has at most 256 characters")
         serving = self._serving
         answer = await serving.in_thread(recommend, serving.store, serving.names, user_id, rules)
-        return web.json_response(self._fields(answer) | {"user_id": user_id})
+        return web.json_response(answer_fields(answer, self._serving.model.version) | {"user_id": user_id})
 
     async def _of_session(self, request: web.Request) -> web.Response:
         try:
@@ -66,18 +66,26 @@ class RecommendationApi:
             answer, unknown = await self._serving.in_thread(recommend_session, self._serving, body)
         except UnknownItems as error:
             raise Refused(422, str(error)) from None
-        return web.json_response(self._fields(answer) | {"unknown_items": unknown})
+        return web.json_response(
+            answer_fields(answer, self._serving.model.version) | {"unknown_items": unknown}
+        )
 
     async def _describe(self, request: web.Request) -> web.Response:
         return web.json_response(document())
 
-    def _fields(self, answer: Answer) -> dict[str, Any]:
-        items = [
-            {"item_id": one.item_id, "score": one.score, "title": record.title if record else None}
-            for one, record in zip(answer.items, answer.records, strict=True)
-        ]
-        version = self._serving.model.version
-        return {"basis": answer.basis, "events": answer.events, "model_version": version, "items": items}
+
+def answer_fields(answer: Answer, model_version: str) -> dict[str, Any]:
+    """An answer as JSON shows it, less who asked."""
+    items = [
+        {"item_id": one.item_id, "score": one.score, "title": record.title if record else None}
+        for one, record in zip(answer.items, answer.records, strict=True)
+    ]
+    return {
+        "basis": answer.basis,
+        "events": answer.events,
+        "model_version": model_version,
+        "items": items,
+    }
 
 
 @web.middleware

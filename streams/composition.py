@@ -62,7 +62,8 @@ def open_store(settings: QdrantSettings) -> VectorStore:
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         timeout_s=settings.timeout_seconds,
         retries=Retries(attempts=settings.retries + 1),
-        tls=Tls(ca_file=settings.ca_file),
+        tls=Tls(settings.ca_file, settings.certificate_file, settings.key_file),
+        allow_key_over_http=settings.allow_key_over_http,
     )
 
 

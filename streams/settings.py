@@ -64,7 +64,12 @@ class QdrantSettings(Section):
     path: Path = Field(
         Path("data/qdrant"), description="Folder of the in-process engine; one process holds it."
     )
+    allow_key_over_http: bool = Field(
+        False, description="Send the key unencrypted beyond this machine: only inside a trusted network."
+    )
     ca_file: Path | None = Field(None, description="PEM file of the authority that signed the server.")
+    certificate_file: Path | None = Field(None, description="PEM file of this client's certificate.")
+    key_file: Path | None = Field(None, description="PEM file of this client's key.")
     timeout_seconds: Seconds = 5.0
     retries: int = Field(4, ge=0, le=20, description="Repeats of a call that failed for a passing reason.")
     collection_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")

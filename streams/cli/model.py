@@ -98,6 +98,7 @@ def _facts(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "made from", _window(manifest)
     yield "text model", f"{manifest.text_model} ({manifest.text_dim} dimensions)"
     yield "vectors", f"{manifest.dim} dimensions, state {manifest.state_dim}"
+    yield "ranker", f"{len(manifest.ranker_features)} features" if manifest.ranker_features else "none"
     for name, value in sorted(manifest.metrics.items()):
         yield name, f"{value:.4f}"
     size = sum(entry.bytes for entry in manifest.files.values())

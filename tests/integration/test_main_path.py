@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +23,7 @@ from streams.kafka.reader import Record, read
 from streams.kafka.topics import ensure_topics
 from streams.messages import Recommendation
 from streams.settings import KafkaSettings
-from tests.support.workers import RunningWorker
+from tests.support.workers import RunningWorker, clean_environment
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -49,15 +52,21 @@ class Shop:
         self.settings = settings
         ensure_topics(settings)
         self.producer = EventProducer(settings)
-        self.worker = RunningWorker(
-            folder / "worker.log",
-            KAFKA__BOOTSTRAP_SERVERS=settings.bootstrap_servers,
-            KAFKA__TOPIC_PREFIX=settings.topic_prefix,
-            KAFKA__GROUP_ID=settings.group_id,
-            MODEL__PATH=model,
-            QDRANT__PATH=folder / "vectors",
-            INPUT__UNKNOWN_ITEM_WAIT_SECONDS=WAIT_SECONDS,
-        )
+        self.environment = {
+            "KAFKA__BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+            "KAFKA__TOPIC_PREFIX": settings.topic_prefix,
+            "KAFKA__GROUP_ID": settings.group_id,
+            "MODEL__PATH": model,
+            "QDRANT__PATH": folder / "vectors",
+            "INPUT__UNKNOWN_ITEM_WAIT_SECONDS": WAIT_SECONDS,
+        }
+        self.worker = RunningWorker(folder / "worker.log", **self.environment)
+
+    def freshet(self, *arguments: str) -> Any:
+        """Run a command with the worker's settings and return the JSON that it prints."""
+        command = [sys.executable, "-c", "from streams.cli import main; main()", *arguments]
+        environment = clean_environment(**self.environment, HTTP__PORT=self.worker.port)
+        return json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
 
     def settle(self, *topics: str) -> None:
         """Wait until the worker has committed everything that was sent."""
@@ -201,6 +210,15 @@ def test_a_click_on_an_item_that_never_comes_is_dead_lettered_as_unknown(shop: S
     headers = wait_for(lambda: shop.dead_letter(b"hal", value), WAIT_SECONDS + 20)
     assert isinstance(headers, dict)
     assert headers["reason"] == "unknown_item"
+
+
+def test_recommend_asks_the_worker_that_holds_the_vectors(shop: Shop) -> None:
+    shop.producer.send("clicks", b"joe", as_bytes(click("joe", ITEMS[9].item_id, 1)))
+    shop.settle("clicks")
+    answer = shop.freshet("recommend", "joe", "--json")
+    assert [one["item_id"] for one in answer["items"]] == [
+        one.item_id for one in shop.recommendations("joe")[-1].items
+    ]
 
 
 def test_serving_imports_no_torch(shop: Shop) -> None:

@@ -97,7 +97,7 @@ def test_recommend_tells_a_stranger_what_trends(replayed: Replayed) -> None:
 
 def test_recommend_prints_a_table_for_people(replayed: Replayed) -> None:
     table = replayed.freshet("recommend", "8").stdout
-    assert "from 1 events" in table
+    assert "from 1 event" in table
     assert "Toy Story" in table
 
 
