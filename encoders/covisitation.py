@@ -34,7 +34,10 @@ Weight = Annotated[float, Meta(ge=0.0)]
 
 
 class CovisitationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How pairs are weighed; chosen on the validation targets of Amazon Scientific."""
+    """How pairs are weighed. Window, decay and exponent were chosen on the validation targets of Amazon
+    Scientific (windows 5 to 20, decays .8 to 1, exponents .15 to .35: NDCG@10 .091 to .095); ``backward``
+    of 0.5, 0.8 and 1 gave .0906, .0947 and .0949 there. The rest is not tuned.
+    """
 
     window: Positive = 10
     """Newest history events that a new event is paired with."""

@@ -7,6 +7,7 @@ differs between shops, also relative to the user's other candidates.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +90,12 @@ class Histories:
     """[b, t], indices into the catalogue."""
     weights: Floats
     """[b, t]: what each event counts beside its place, by type and age; 0 is padding."""
+
+
+def mask_without(groups: Iterable[str]) -> Floats:
+    """[F]: 0 for the features of these ``GROUPS``, 1 for the others; for ablation."""
+    dropped = {name for group in groups for name in GROUPS[group]}
+    return np.array([name not in dropped for name in FEATURES], dtype=np.float32)
 
 
 def histories_of(newest_last: list[list[int]]) -> Histories:

@@ -15,8 +15,10 @@ from encoders.evaluation.methods import Histories
 from encoders.evaluation.metrics import Scores
 from encoders.features import SLOW, Integers, histories_of
 
-NEIGHBOURS = 100
-"""Sessions whose votes count (VSKNN's k)."""
+NEIGHBOURS = 200
+"""Sessions whose votes count (VSKNN's k); of 50, 100, 200, 500."""
+DECAY = 0.9
+"""Of an asking history's older items; of .6, .8, .9."""
 MASKED = np.float32(-1e9)
 
 
@@ -51,7 +53,7 @@ class SessionNeighbours:
 
     name = "vsknn"
 
-    def __init__(self, neighbours: int = NEIGHBOURS, decay: float = SLOW) -> None:
+    def __init__(self, neighbours: int = NEIGHBOURS, decay: float = DECAY) -> None:
         self._k, self._decay = neighbours, np.float32(decay)
         self._n_items = 0
 

@@ -15,8 +15,6 @@ from encoders.events import EventType
 from encoders.runtime import ServingModel, Vector
 
 Rank = Callable[[Vector], Vector | None]
-ABOVE = np.float32(1e4)
-"""Lifts ranked candidates above all other items, which keep their fused order."""
 
 
 class TwoStage:
@@ -59,6 +57,9 @@ class TwoStage:
         ranked = self._rank(batch.features) if self._rank else None
         if ranked is None:
             return batch.fused
+        # All other items below the last candidate, in their fused order.
+        below = ranked.min(axis=1) - batch.fused.max(axis=1) - 1.0  # [b]
+        scores: Scores = batch.fused + below[:, None].astype(np.float32)
         rows, places = np.nonzero(batch.candidates >= 0)
-        batch.fused[rows, batch.candidates[rows, places]] = ABOVE + ranked[rows, places]
-        return batch.fused
+        scores[rows, batch.candidates[rows, places]] = ranked[rows, places]
+        return scores

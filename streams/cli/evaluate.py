@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
+import numpy as np
 
 from encoders.datasets import NAMES, Dataset, LeaveOneOut, load
 from encoders.errors import DataError, ModelError, SettingsError
 from encoders.evaluation.collaborative import Covisitation, SessionNeighbours
 from encoders.evaluation.leave_one_out import evaluate as leave_one_out
 from encoders.evaluation.methods import Method, Popularity
+from encoders.features import GROUPS, mask_without
 
 if TYPE_CHECKING:
     from encoders.evaluation.two_stage import Rank
@@ -39,6 +42,16 @@ SHOWN = ("method", "recall_at_10", "ndcg_at_10", "mrr_at_10", "novelty_at_10", "
 Figures = dict[str, str | float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """How models are trained here; ``epochs`` of the towers, the others of the ranker."""
+
+    seed: int
+    epochs: int | None
+    rows: int
+    without: tuple[str, ...]
+
+
 @click.command()
 @click.option("--dataset", required=True, type=click.Choice(NAMES), help="The format of the data set.")
 @click.argument("path", type=click.Path(path_type=Path))
@@ -46,6 +59,8 @@ Figures = dict[str, str | float]
 @click.option("--model", type=click.Path(path_type=Path), help="Evaluate this model instead of making one.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the training.")
 @click.option("--epochs", type=click.IntRange(1), help="Train for at most this many epochs.")
+@click.option("--rows", type=click.IntRange(20), default=10_000, show_default=True, help="For `ranker`.")
+@click.option("--without", multiple=True, type=click.Choice(list(GROUPS)), help="Features `ranker` lacks.")
 @click.option("--train-only", is_flag=True, help="Count nothing from the validation targets.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object a method: all figures, and intervals."
@@ -57,6 +72,8 @@ def evaluate(
     model: Path | None,
     seed: int,
     epochs: int | None,
+    rows: int,
+    without: tuple[str, ...],
     train_only: bool,
     as_json: bool,
 ) -> None:
@@ -87,7 +104,8 @@ def evaluate(
             f"{dataset} has times and no published split: evaluate it by replay (`freshet replay --help`)"
         )
     with TemporaryDirectory(prefix="freshet-evaluate-") as scratch:
-        compared = _methods(chosen, data, data.split, model, Path(scratch), seed, epochs)
+        settings = _Settings(seed, epochs, rows, without)
+        compared = _methods(chosen, data, data.split, model, Path(scratch), settings)
         figures: Iterator[Figures] = (
             {
                 "method": method.name,
@@ -118,8 +136,7 @@ def _methods(
     split: LeaveOneOut,
     model: Path | None,
     scratch: Path,
-    seed: int,
-    epochs: int | None,
+    settings: _Settings,
 ) -> Iterator[Method]:
     """The methods in turn, each made when its turn comes: the first figures do not wait for the last."""
     for simple in (Popularity, Covisitation, SessionNeighbours):
@@ -139,14 +156,19 @@ def _methods(
             yield ModelMethod(name, start, text_vectors)
     for name in ("fusion", "ranker-zero-shot", "ranker"):
         if name in chosen:
-            yield TwoStage(name, start, text_vectors, _rank(name, data, start, text_vectors, model, seed))
+            yield TwoStage(name, start, text_vectors, _rank(name, data, start, text_vectors, model, settings))
     if "pretrained" in chosen:
-        trained = _pretrain(data, split, scratch, folder, text_vectors, seed, epochs)
+        trained = _pretrain(data, split, scratch, folder, text_vectors, settings)
         yield ModelMethod("pretrained", load_model(trained, threads=os.cpu_count() or 1), text_vectors)
 
 
 def _rank(
-    name: str, data: Dataset, start: ServingModel, text_vectors: Vector, model: Path | None, seed: int
+    name: str,
+    data: Dataset,
+    start: ServingModel,
+    text_vectors: Vector,
+    model: Path | None,
+    settings: _Settings,
 ) -> Rank | None:
     """What orders the candidates: nothing, the model's own ranker, or one trained here."""
     if name == "fusion":
@@ -160,9 +182,19 @@ def _rank(
     from encoders.ranking_rows import ranking_rows
     from streams.cli.pretrain import training_sequences
 
-    items = start.item_vectors(text_vectors)
-    rows = ranking_rows(start, items, training_sequences(data, seed), CovisitationConfig(), seed=seed)
-    return rank_with(train_ranker([rows], RankerConfig(seed=seed), _progress).ranker)
+    known = training_sequences(data, settings.seed)
+    rows = ranking_rows(
+        start,
+        start.item_vectors(text_vectors),
+        known,
+        CovisitationConfig(),
+        max_rows=settings.rows,
+        seed=settings.seed,
+    )
+    mask = mask_without(settings.without)
+    np.multiply(rows.features, mask, out=rows.features)
+    rank = rank_with(train_ranker([rows], RankerConfig(seed=settings.seed), _progress).ranker)
+    return lambda features: rank(features * mask)
 
 
 def _make_untrained(data: Dataset, scratch: Path) -> Path:
@@ -183,16 +215,15 @@ def _pretrain(
     scratch: Path,
     parent: Path,
     text_vectors: Vector,
-    seed: int,
-    epochs: int | None,
+    settings: _Settings,
 ) -> Path:
     from encoders.batching import from_leave_one_out
     from encoders.config import ModelConfig, TrainingConfig
     from exporters.model_factory import pretrain
 
-    training = TrainingConfig(seed=seed)
-    if epochs is not None:
-        training = msgspec.structs.replace(training, epochs=epochs)
+    training = TrainingConfig(seed=settings.seed)
+    if settings.epochs is not None:
+        training = msgspec.structs.replace(training, epochs=settings.epochs)
     return pretrain(
         from_leave_one_out(split.train, split.valid, dataset=data.name),
         data.items,

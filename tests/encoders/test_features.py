@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from encoders.batching import sequences_of
 from encoders.covisitation import CovisitationConfig, count
-from encoders.features import FEATURES, GROUPS, PADDING, Catalogue, Histories, features, histories_of
+from encoders.features import (
+    FEATURES,
+    GROUPS,
+    PADDING,
+    Catalogue,
+    Histories,
+    features,
+    histories_of,
+    mask_without,
+)
 
 N, D = 12, 4
 PAST = [[0, 1, 2], [2, 3, 4, 5], [1, 2, 6], [7, 0, 1]]
@@ -110,3 +119,9 @@ def test_a_lighter_event_counts_less():
 
 def test_groups_name_every_feature_once():
     assert len(set(FEATURES)) == len(FEATURES) == sum(map(len, GROUPS.values()))
+
+
+def test_an_ablation_drops_whole_groups():
+    mask = mask_without(["dense", "content"])
+    kept = [name for name, keep in zip(FEATURES, mask, strict=True) if keep]
+    assert kept == [*GROUPS["covisitation"], *GROUPS["popularity"]]

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from encoders.datasets import load
 from encoders.evaluation.collaborative import Covisitation, SessionNeighbours
+from encoders.evaluation.leave_one_out import evaluate
 from encoders.evaluation.methods import Histories
 
 PAST: Histories = [[0, 1, 2], [0, 1, 3], [4, 5], [1, 3]]
@@ -41,3 +43,12 @@ def test_only_the_nearest_sessions_vote():
     method = SessionNeighbours(neighbours=1)
     method.fit([[0, 1, 2], [1, 3]], 4)
     assert method.scores([[0, 1]])[0, 3] == 0
+
+
+@pytest.mark.data
+def test_covisitation_on_amazon_scientific_keeps_its_quality(data_dir):
+    dataset = load("unisrec", data_dir / "amazon_scientific")
+    assert dataset.split is not None
+    found = evaluate(Covisitation(), dataset.split, len(dataset.items))
+    assert found["ndcg_at_10"] > 0.095
+    assert found["ndcg_at_10_low"] < found["ndcg_at_10"] < found["ndcg_at_10_high"]

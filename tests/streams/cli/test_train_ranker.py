@@ -1,0 +1,63 @@
+"""``freshet train-ranker``: a new version with a ranker, the same for the same seed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from encoders.errors import DataError
+from exporters.model_manifest import RANKER_WEIGHTS, entry_of
+from streams.cli.train_ranker import train_ranker
+
+HEADER = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
+N_ITEMS, USERS = 40, 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Users who walk along the items in steps of one."""
+    path, rng = tmp_path_factory.mktemp("walks"), np.random.default_rng(0)
+    valid, test = [HEADER], [HEADER]
+    for user in range(USERS):
+        start = int(rng.integers(N_ITEMS))
+        walk = [str(item % N_ITEMS) for item in range(start, start + 6)]
+        valid.append(f"{user}\t{' '.join(walk[:4])}\t{walk[4]}\n")
+        test.append(f"{user}\t{' '.join(walk[:5])}\t{walk[5]}\n")
+    (path / "X.valid.inter").write_text("".join(valid))
+    (path / "X.test.inter").write_text("".join(test))
+    titles = "".join(f"{index}\titem number {index}\n" for index in range(N_ITEMS))
+    (path / "X.item").write_text("item_id:token\ttitle:token_seq\n" + titles)
+    return path
+
+
+def run(folder: Path, model: Path, out: Path, *more: str) -> dict[str, object]:
+    command = ["--dataset", "unisrec", str(folder), "--model", str(model), "--out", str(out), *more]
+    arguments = [*command, "--epochs", "2", "--threads", "1", "--json"]
+    printed = CliRunner().invoke(train_ranker, arguments, catch_exceptions=False).stdout
+    found: dict[str, object] = json.loads(printed)
+    return found
+
+
+def test_a_version_with_a_ranker_is_written_and_a_seed_settles_it(folder, untrained_model, tmp_path):
+    once = run(folder, untrained_model, tmp_path / "a", "--seed", "4")
+    again = run(folder, untrained_model, tmp_path / "b", "--seed", "4")
+    assert once["trained"] == ["ranker"]
+    assert once["parent"] == untrained_model.name
+    assert once["metrics"]["ranker_rows"] == USERS
+    weights = [entry_of(Path(str(found["path"])) / RANKER_WEIGHTS) for found in (once, again)]
+    assert weights[0] == weights[1]
+
+
+def test_too_few_users_are_refused(folder, untrained_model, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in folder.iterdir():
+        (few / path.name).write_text(
+            "".join(path.read_text().splitlines(keepends=True)[: None if "item" in path.suffix else 5])
+        )
+    with pytest.raises(DataError, match="too few"):
+        run(few, untrained_model, tmp_path / "out")
