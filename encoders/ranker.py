@@ -26,6 +26,7 @@ from encoders.training import Progress, no_progress, seeded, torch_threads
 
 Kind = TypeVar("Kind", bound=np.generic)
 
+UNLEARNED = 1e12
 LIMIT = 6.0
 """Standard deviations beyond which a feature counts no further: another shop's outlier must not decide."""
 
@@ -84,9 +85,14 @@ class Ranker(nn.Module):
         return scores
 
     def standardise(self, rows: Tensor) -> None:
-        """Take mean and spread from feature rows [k, F]; a constant feature stays harmless."""
+        """Take mean and spread from feature rows [k, F].
+
+        A feature that never varied was never learned (a shop without prices): it must say nothing in a shop
+        that has it, so its spread is set beyond any value.
+        """
+        spread = rows.std(dim=0)
         self.mean.copy_(rows.mean(dim=0))
-        self.spread.copy_(rows.std(dim=0).clamp(min=1e-3))
+        self.spread.copy_(torch.where(spread > 1e-6, spread, UNLEARNED))
 
 
 @dataclass(frozen=True, slots=True)
