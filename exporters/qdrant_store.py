@@ -116,12 +116,11 @@ class QdrantVectorStore:
             hits = self._engine.nearest(
                 names.items, "item", queries[rows], [asked[row] for row in rows], points.AVAILABLE
             )
-            self._learn_item_ids(names.items, hits)
             for row, found in zip(rows, hits, strict=True):
                 if _tie_is_cut(found, limits[row], asked[row]):
                     asked[row] *= 4
                 else:
-                    answers[row] = self._ranked(found)[: limits[row]]
+                    answers[row] = self._ranked(names.items, found)[: limits[row]]
                     del asked[row]
         return answers
 
@@ -204,18 +203,24 @@ class QdrantVectorStore:
             self._item_ids = {}
         self._item_ids.update((point.id.int, point.payload["item_id"]) for point in items)
 
-    def _learn_item_ids(self, collection: str, hits: Sequence[Sequence[Hit]]) -> None:
-        """Fetch the item ids of new point ids: with every hit they would cost a third of the search again."""
-        unknown = {id_ for found in hits for id_, _ in found if id_ not in self._item_ids}
-        if unknown:
-            ids = [UUID(int=id_) for id_ in unknown]
-            self._remember(self._read(collection, ids, (), ("item_id",)).values())
-
-    def _ranked(self, found: Sequence[Hit]) -> list[ScoredItem]:
-        # An item deleted since the search has no item id any more, and is no answer either.
+    def _ranked(self, collection: str, found: Sequence[Hit]) -> list[ScoredItem]:
+        """Hits, best first, as items; equal scores in the order of the item id."""
         item_ids = self._item_ids
-        order = sorted((-score, item_ids[id_]) for id_, score in found if id_ in item_ids)
-        return [ScoredItem(item_id, -score) for score, item_id in order]
+        try:
+            ranked = [ScoredItem(item_ids[id_], score) for id_, score in found]
+        except KeyError:
+            self._learn_item_ids(collection, found)
+            item_ids = self._item_ids
+            # An item deleted since the search has no item id any more, and is no answer either.
+            ranked = [ScoredItem(item_ids[id_], score) for id_, score in found if id_ in item_ids]
+        if len({score for _, score in ranked}) < len(ranked):
+            ranked.sort(key=lambda one: (-one.score, one.item_id))
+        return ranked
+
+    def _learn_item_ids(self, collection: str, found: Sequence[Hit]) -> None:
+        """Fetch the item ids of new point ids: with every hit they would cost a third of the search again."""
+        unknown = [UUID(int=id_) for id_, _ in found if id_ not in self._item_ids]
+        self._remember(self._read(collection, unknown, (), ("item_id",)).values())
 
 
 def _parts(sequence: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -80,8 +80,7 @@ class UserRecord:
     updated_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredItem:
+class ScoredItem(NamedTuple):
     """A retrieved item with its score (the dot product of unit vectors, -1 to 1)."""
 
     item_id: str
