@@ -47,8 +47,6 @@ from streams.user_states import UserStates
 
 EVENT_TYPES = {"clicks": EventType.CLICK, "purchases": EventType.PURCHASE}
 CONFLICT_ROUNDS = 10
-LIMIT_STEP = 32
-"""Items that are asked for beyond need, at most: a search for a few more costs nothing."""
 Events = list[tuple[Received, Interaction]]
 
 
@@ -189,13 +187,13 @@ class InterestPipeline:
         active = [(user, held_back(user.history, rules)) for user in users if user.history.last is not None]
         if not active:
             return []
-        # Neighbours in a request that ask for equally many are answered in one scan: a third less CPU.
+        # In the order of their limits: an engine answers neighbours that ask for equally many in one scan.
         active.sort(key=lambda pair: len(pair[1]))
         with self._metrics.stage("retrieve"):
             nearest = self._serving.store.nearest_items(
                 self._serving.names,
                 np.stack([user.interest for user, _ in active]),
-                [_rounded_up(rules.k + len(hidden)) for _, hidden in active],
+                [rules.k + len(hidden) for _, hidden in active],
             )
         now_ms = self._serving.clock_ms()
         version = self._serving.model.version
@@ -249,10 +247,6 @@ class InterestPipeline:
     def _due_users(self) -> list[str]:
         self._serving.replica.ensure(self._states.waiting_items())
         return self._states.due(self._serving.replica.vectors.__contains__, self._serving.clock_ms())
-
-
-def _rounded_up(limit: int) -> int:
-    return -(-limit // LIMIT_STEP) * LIMIT_STEP
 
 
 _json = msgspec.json.Encoder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import faust
 
@@ -17,6 +18,8 @@ from streams.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
+SWITCH_SECONDS = 0.0005
+
 
 def run_worker(settings: Settings) -> None:
     """Consume, recommend and publish until SIGTERM or SIGINT.
@@ -24,6 +27,9 @@ def run_worker(settings: Settings) -> None:
     Raises ``FreshetError`` before the start; afterwards a worker that cannot go on ends the process.
     """
     _use_uvloop()
+    # The thread that works a batch off lets go of the interpreter for each matrix product, and would wait
+    # 5 ms for a busy event loop to give it back.
+    sys.setswitchinterval(SWITCH_SECONDS)
     listener = bind(settings.http)
     ensure_topics(settings.kafka)
     parts = compose(settings)
