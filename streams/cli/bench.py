@@ -87,12 +87,19 @@ def pipeline(
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that brokers and workers do not outlive it."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that brokers and workers do not outlive it.
+
+    Ctrl-C itself, too: a shell starts what it runs in the background with SIGINT ignored.
+    """
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_table(figures: PipelineFigures) -> None:

@@ -34,6 +34,8 @@ METHODS = (
     "ranker",
     "pretrained",
 )
+FIRST = ("popularity", "untrained", "pretrained")
+"""What is compared unless told otherwise: the floor, day one, and what training adds. Minutes."""
 OF_A_MODEL = ("popularity", "covisitation", "vsknn", "model", "fusion", "ranker")
 WITHOUT_MODEL = {"popularity", "covisitation", "vsknn"}
 ALIASES = {"decayed-text": "untrained"}
@@ -55,7 +57,9 @@ class _Settings:
 @click.command()
 @click.option("--dataset", required=True, type=click.Choice(NAMES), help="The format of the data set.")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--methods", default=None, help=f"Comma-separated, of {', '.join(METHODS)} (default: all).")
+@click.option(
+    "--methods", help=f"Comma-separated, or all: {', '.join(METHODS)}. [default: {','.join(FIRST)}]"
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Evaluate this model instead of making one.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the training.")
 @click.option("--epochs", type=click.IntRange(1), help="Train for at most this many epochs.")
@@ -96,6 +100,7 @@ def evaluate(
 
     \b
         freshet evaluate --dataset unisrec amazon_scientific --json
+        freshet evaluate --dataset unisrec amazon_scientific --methods all
     """
     chosen = _chosen(methods, model)
     data = load(dataset, path)
@@ -121,8 +126,10 @@ def evaluate(
 
 
 def _chosen(methods: str | None, model: Path | None) -> list[str]:
-    known = OF_A_MODEL if model else METHODS
-    chosen = [name.strip() for name in methods.split(",")] if methods else list(known)
+    known, usual = (OF_A_MODEL, OF_A_MODEL) if model else (METHODS, FIRST)
+    if methods == "all":
+        return list(known)
+    chosen = [name.strip() for name in methods.split(",")] if methods else list(usual)
     chosen = [ALIASES.get(name, name) for name in chosen]
     unknown = sorted(set(chosen) - set(known))
     if unknown:

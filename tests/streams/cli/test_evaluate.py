@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from encoders.errors import DataError, ModelError, ModelNotFound, SettingsError
-from streams.cli.evaluate import evaluate
+from streams.cli.evaluate import METHODS, _chosen, evaluate
 
 HEADER = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
 FIELDS = [
@@ -91,3 +91,11 @@ def test_counting_baselines_need_no_model(folder):
         json.loads(line) for line in run(folder, "--methods", "covisitation,vsknn", "--json").splitlines()
     ]
     assert [row["method"] for row in found] == ["covisitation", "vsknn"]
+
+
+def test_the_usual_methods_are_the_floor_day_one_and_what_training_adds():
+    assert _chosen(None, None) == ["popularity", "untrained", "pretrained"]
+
+
+def test_all_names_every_method():
+    assert _chosen("all", None) == list(METHODS)
