@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from encoders.errors import FreshetError
-from streams.kafka.processes import end
+from streams.kafka.processes import end, uninterrupted
 
 START_SECONDS = 180.0
 """Generous: on a laptop at work on other things, importing and loading alone can take a minute."""
@@ -47,7 +47,7 @@ class WorkerProcess:
 
     def start(self) -> Self:
         """Start the process and return when it is ready; ``FreshetError`` where it dies or takes too long."""
-        with self._log_file.open("wb") as log:
+        with uninterrupted(), self._log_file.open("wb") as log:
             # A session of its own: Ctrl-C is for the demo, which then stops the worker in order.
             self._process = subprocess.Popen(
                 COMMAND,
