@@ -1,1 +1,1 @@
-"""Towers, text encoding, data sets, training, evaluation and the ONNX runtime. Knows no Kafka and no Qdrant."""
+"""Towers, text encoding, data sets, training, evaluation, ONNX runtime. Knows no Kafka and no Qdrant."""
