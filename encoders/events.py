@@ -21,6 +21,7 @@ class Item:
     """One item of a catalogue, as a data set or the topic ``items`` describes it.
 
     ``price`` is in the shop's currency, at least 0. ``categories`` run from the widest to the narrowest.
+    ``created_ms`` (milliseconds since 1970-01-01 UTC): since when it is in the catalogue, where the shop says so.
     """
 
     item_id: str
@@ -29,6 +30,8 @@ class Item:
     categories: tuple[str, ...] = ()
     price: float | None = None
     available: bool = True
+    brand: str | None = None
+    created_ms: int | None = None
 
     @property
     def text(self) -> str:

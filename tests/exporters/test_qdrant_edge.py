@@ -97,7 +97,7 @@ def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["../../up", "a/b", "", "x" * 300])
 def test_a_model_version_that_is_no_folder_name_is_refused(tmp_path: Path, version: str) -> None:
     store = EdgeVectorStore(tmp_path)
-    names = CollectionNames(f"{version}/items", "users", "counters")
+    names = CollectionNames(f"{version}/items", "users", "counters", "evidence")
     with pytest.raises(StoreError, match="cannot be the name of a collection"):
         store.ensure_collections(names, SIZES)
     store.close()
