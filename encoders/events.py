@@ -21,7 +21,7 @@ class Item:
     """One item of a catalogue, as a data set or the topic ``items`` describes it.
 
     ``price`` is in the shop's currency, at least 0. ``categories`` run from the widest to the narrowest.
-    ``created_ms`` (milliseconds since 1970-01-01 UTC): since when it is in the catalogue, where the shop says so.
+    ``created_ms`` (milliseconds since 1970-01-01 UTC): since when it is in the catalogue, if that is known.
     """
 
     item_id: str

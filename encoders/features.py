@@ -110,9 +110,28 @@ def histories_of(newest_last: list[list[int]]) -> Histories:
     return Histories(items, weights)
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Candidates as the ranker sees them, and what each event of the history has to do with it."""
+
+    features: Floats
+    """[b, c, F], finite, in the order of ``FEATURES``; 0 for ``PADDING``."""
+    similar: Floats
+    """[b, t, c]: similarity of a candidate to an event's item, decayed by the event's place."""
+    together: Floats
+    """[b, t, c]: co-visitation of a candidate with an event's item, normalised, decayed by the place."""
+
+
 def features(histories: Histories, interests: Floats, candidates: Integers, catalogue: Catalogue) -> Floats:
+    """What the ranker sees of candidates, [b, c, F]; arguments as for :func:`describe`."""
+    return describe(histories, interests, candidates, catalogue).features
+
+
+def describe(
+    histories: Histories, interests: Floats, candidates: Integers, catalogue: Catalogue
+) -> Described:
     """Describe candidates: interests [b, d] (unit length), candidates [b, c] (item indices, no item twice
-    in a row of the array, ``PADDING`` allowed) -> [b, c, F], finite, in the order of ``FEATURES``.
+    in a row of the array, ``PADDING`` allowed).
     """
     real = candidates >= 0  # [b, c]
     safe = np.where(real, candidates, 0)
@@ -125,7 +144,8 @@ def features(histories: Histories, interests: Floats, candidates: Integers, cata
     ]
     found = np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float32)  # [b, c, F]
     found[~real] = 0.0
-    return found
+    slow = parts.slow[:, :, None]
+    return Described(found, slow * parts.similar, slow * parts.each)
 
 
 class _Parts:
@@ -142,6 +162,9 @@ class _Parts:
         self.slow = self.weights * np.float32(SLOW) ** places
         self.fast = self.weights * np.float32(FAST) ** places
         self.visited = _visited(self.items, self.present, candidates, catalogue.neighbours)  # [b, t, c]
+        totals = catalogue.neighbours.totals
+        mild, mild_to = scale_of(totals[self.items], 0.25), scale_of(totals[safe], 0.25)
+        self.each = self.visited * mild[:, :, None] * mild_to[:, None, :]  # [b, t, c]
         self.seen = (self.items[:, :, None] == safe[:, None, :]) * self.present[:, :, None]  # [b, t, c]
 
 
@@ -166,17 +189,16 @@ def _dense(parts: _Parts, interests: Floats, real: Mask) -> list[Floats]:
 
 def _covisitation(parts: _Parts, safe: Integers, catalogue: Catalogue, real: Mask) -> list[Floats]:
     totals = catalogue.neighbours.totals
-    mild, cosine, chance = (scale_of(totals[parts.items], e) for e in (0.25, 0.5, 1.0))  # [b, t]
-    mild_to, cosine_to = (scale_of(totals[safe], e) for e in (0.25, 0.5))  # [b, c]
-    each = parts.visited * mild[:, :, None] * mild_to[:, None, :]  # [b, t, c]
-    covisited = _total(parts.slow, each)  # [b, c]
+    cosine, chance = (scale_of(totals[parts.items], e) for e in (0.5, 1.0))  # [b, t]
+    cosine_to = scale_of(totals[safe], 0.5)  # [b, c]
+    covisited = _total(parts.slow, parts.each)  # [b, c]
     relative = covisited / np.maximum(covisited.max(axis=1, keepdims=True), 1e-9)
     return [
         np.log1p(covisited),
         relative,
         _place(covisited, real),
-        np.log1p(each[:, 0]),
-        np.log1p(each.max(axis=1)),
+        np.log1p(parts.each[:, 0]),
+        np.log1p(parts.each.max(axis=1)),
         _weighted(parts.slow, (parts.visited > 0).astype(np.float32)),
         np.log1p(10.0 * _total(parts.slow * cosine, parts.visited) * cosine_to),
         np.log1p(10.0 * _total(parts.slow * chance, parts.visited)),

@@ -1,0 +1,196 @@
+"""What users did with every item, as arrays that grow with the stream: neighbours, totals, popularity.
+
+Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): what is counted at time t is
+added as ``value * 2 ** ((t - landmark) / half_life)``, so that nothing is touched as time passes and late
+events find their place. The landmark follows the latest event, a day at a time; one multiplication of all
+arrays does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.config import DAY_SECONDS
+from encoders.covisitation import CovisitationConfig, Neighbours
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+FIRST_CAPACITY = 1_024
+RELANDMARK_SECONDS = DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class HalfLives:
+    """Ages in seconds at which evidence counts half."""
+
+    pairs: float = 90 * DAY_SECONDS
+    popularity: float = 30 * DAY_SECONDS
+    recent: float = DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Additions to the items' lists, e of them: whoever turned to ``rows`` also turned to ``neighbours``."""
+
+    rows: Integers
+    neighbours: Integers
+    weights: Doubles
+    """As ``covisitation.pairs_of`` weighs them."""
+    received: Doubles
+    """The weight of the same pair the other way round: what counts towards the total of ``rows``."""
+    seconds: Doubles
+    """When the event was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one item, as of ``Evidence.landmark``."""
+
+    neighbours: Integers
+    """[m], the strongest first."""
+    weights: Floats
+    """[m]"""
+    total: float
+    popularity: float
+    recent: float
+
+
+class Evidence:
+    """Arrays over item rows 0 to n - 1. Not thread-safe: whoever shares it brings the lock."""
+
+    def __init__(self, width: int = 50, half_lives: HalfLives = HalfLives()) -> None:
+        """``width``: strongest neighbours that an item keeps."""
+        self.width = width
+        self.half_lives = half_lives
+        self.n = 0
+        self.landmark = 0.0
+        """Seconds since 1970-01-01 UTC of the time that all values are as of."""
+        self.latest = 0.0
+        """Seconds of the latest event that was counted."""
+        self._items = np.zeros((0, width), np.int32)
+        self._weights = np.zeros((0, width), np.float32)
+        self._totals = np.zeros(0, np.float32)
+        self._popularity = np.zeros(0, np.float32)
+        self._recent = np.zeros(0, np.float32)
+
+    def grow(self, n: int) -> None:
+        """Make room for rows below ``n``."""
+        if n > len(self._totals):
+            self._reserve(max(n, 2 * len(self._totals), FIRST_CAPACITY))
+        self.n = max(self.n, n)
+
+    def count(self, rows: Integers, strengths: Doubles, seconds: Doubles) -> None:
+        """Count events on ``rows`` [e] with their ``strengths`` [e] (1 is a click) towards popularity."""
+        self._advance(seconds)
+        ages = seconds - self.landmark
+        np.add.at(self._popularity, rows, strengths * np.exp2(ages / self.half_lives.popularity))
+        np.add.at(self._recent, rows, strengths * np.exp2(ages / self.half_lives.recent))
+
+    def add(self, entries: Entries) -> None:
+        """Merge entries into the lists; each list keeps its ``width`` strongest."""
+        if not len(entries.rows):
+            return
+        self._advance(entries.seconds)
+        fresh = np.exp2((entries.seconds - self.landmark) / self.half_lives.pairs)
+        np.add.at(self._totals, entries.rows, entries.received * fresh)
+        self._merge(entries.rows, entries.neighbours, entries.weights * fresh)
+
+    def neighbours(self) -> Neighbours:
+        """All lists (views, not copies); unused places hold the item itself with a weight of 0."""
+        n = self.n
+        offsets = np.arange(n + 1, dtype=np.int64) * self.width
+        return Neighbours(
+            offsets,
+            self._items[:n].reshape(-1),  # type: ignore[arg-type]  # half the memory of int64
+            self._weights[:n].reshape(-1),
+            self._totals[:n],
+        )
+
+    def popularity(self, seconds: float) -> Floats:
+        """[n]: events decayed over days, as of a time."""
+        return self._as_of(self._popularity, self.half_lives.popularity, seconds)
+
+    def recent(self, seconds: float) -> Floats:
+        """[n]: events decayed over hours, as of a time."""
+        return self._as_of(self._recent, self.half_lives.recent, seconds)
+
+    def row(self, i: int) -> Row:
+        """What is known of one item."""
+        m = int(np.count_nonzero(self._weights[i]))
+        return Row(
+            self._items[i, :m].astype(np.int64),
+            self._weights[i, :m].copy(),
+            float(self._totals[i]),
+            float(self._popularity[i]),
+            float(self._recent[i]),
+        )
+
+    def put(self, i: int, row: Row, landmark: float) -> None:
+        """Replace what is known of an item by what was read, as of ``landmark`` (seconds)."""
+        self._advance(np.array([landmark]))
+        age = landmark - self.landmark
+        m = min(len(row.neighbours), self.width)
+        best = np.argsort(-row.weights, kind="stable")[:m]
+        self._clear(np.array([i]))
+        self._items[i, :m] = row.neighbours[best]
+        self._weights[i, :m] = row.weights[best] * 2.0 ** (age / self.half_lives.pairs)
+        self._totals[i] = row.total * 2.0 ** (age / self.half_lives.pairs)
+        self._popularity[i] = row.popularity * 2.0 ** (age / self.half_lives.popularity)
+        self._recent[i] = row.recent * 2.0 ** (age / self.half_lives.recent)
+
+    def _merge(self, rows: Integers, neighbours: Integers, weights: Doubles) -> None:
+        touched = np.unique(rows)
+        old = np.repeat(touched, self.width)
+        keys = np.concatenate([old * self.n + self._items[touched].reshape(-1), rows * self.n + neighbours])
+        found, where = np.unique(keys, return_inverse=True)
+        sums = np.bincount(where, np.concatenate([self._weights[touched].reshape(-1), weights]))
+        sources, items = np.divmod(found, self.n)
+        order = np.lexsort((-sums, sources))
+        counts = np.bincount(np.searchsorted(touched, sources), minlength=len(touched))
+        places = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        kept = (places < self.width) & (sums[order] > 0)
+        order, places = order[kept], places[kept]
+        self._clear(touched)
+        self._items[sources[order], places] = items[order]
+        self._weights[sources[order], places] = sums[order]
+
+    def _clear(self, rows: Integers) -> None:
+        self._items[rows] = rows[:, None]
+        self._weights[rows] = 0.0
+
+    def _as_of(self, values: Floats, half_life: float, seconds: float) -> Floats:
+        scaled: Floats = values[: self.n] * np.float32(2.0 ** ((self.landmark - seconds) / half_life))
+        return scaled
+
+    def _advance(self, seconds: Doubles) -> None:
+        """Follow the latest event; before it is far ahead of the landmark, values are scaled to it."""
+        self.latest = max(self.latest, float(seconds.max(initial=0.0)))
+        if self.latest - self.landmark <= RELANDMARK_SECONDS:
+            return
+        age, self.landmark = self.landmark - self.latest, self.latest
+        for values, half_life in (
+            (self._weights, self.half_lives.pairs),
+            (self._totals, self.half_lives.pairs),
+            (self._popularity, self.half_lives.popularity),
+            (self._recent, self.half_lives.recent),
+        ):
+            values *= np.float32(2.0 ** (age / half_life))
+
+    def _reserve(self, capacity: int) -> None:
+        old = len(self._totals)
+        for name in ("_items", "_weights", "_totals", "_popularity", "_recent"):
+            values = getattr(self, name)
+            grown = np.zeros((capacity, *values.shape[1:]), values.dtype)
+            grown[:old] = values
+            setattr(self, name, grown)
+        self._items[old:] = np.arange(old, capacity, dtype=np.int32)[:, None]
+
+
+def half_lives_of(config: CovisitationConfig) -> HalfLives:
+    """Those of a configuration for pairs, the usual ones for popularity."""
+    return HalfLives(pairs=config.age_half_life_seconds)
