@@ -69,26 +69,28 @@ def coverage(recommended: npt.NDArray[np.bool_]) -> float:
 
 def novelty(recommended: Ranks, popularity: Values) -> Values:
     """Mean self-information of what was recommended, in bits (Zhou et al., PNAS 2010): -log2 of the share
-    of events that an item has. recommended [cases, k], popularity [n] (counts) -> [cases].
+    of events that an item has. recommended [cases, k] (-1: padding), popularity [n] (counts) -> [cases].
 
-    One event is added to every item, so that one without events has a finite value.
+    One event is added to every item, so that one without events has a finite value. 0 for an empty list.
     """
     share = (popularity + 1.0) / (popularity + 1.0).sum()
-    information: Values = -np.log2(share)[recommended].mean(axis=1)
-    return information
+    real = recommended >= 0
+    total: Values = np.where(real, -np.log2(share)[recommended], 0.0).sum(axis=1)
+    return total / np.maximum(real.sum(axis=1), 1)
 
 
 def diversity(recommended: Ranks, vectors: Scores) -> Values:
     """Intra-list diversity: 1 - mean cosine of all pairs of a list (Ziegler et al., WWW 2005).
 
-    recommended [cases, k], vectors [n, d] of unit length -> [cases]; 0 for lists of one item.
+    recommended [cases, k] (-1: padding), vectors [n, d] of unit length -> [cases]; 0 for lists of one item.
     """
-    k = recommended.shape[1]
-    if k < 2:
-        return np.zeros(len(recommended))
-    total = vectors[recommended].sum(axis=1)  # [cases, d]; |sum|² = k + 2 · the sum over pairs
-    pairs: Values = ((total**2).sum(axis=1, dtype=np.float64) - k) / (k * (k - 1))
-    return 1.0 - pairs
+    real = recommended >= 0
+    k = real.sum(axis=1)
+    # [cases, d]; |sum|² = k + 2 · the sum over pairs
+    total = (vectors[recommended] * real[:, :, None]).sum(axis=1)
+    pairs: Values = ((total**2).sum(axis=1, dtype=np.float64) - k) / np.maximum(k * (k - 1), 1)
+    found: Values = np.where(k > 1, 1.0 - pairs, 0.0)
+    return found
 
 
 def interval(
