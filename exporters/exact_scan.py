@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import RLock
+from typing import TypeVar
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
-from exporters.qdrant_points import AtLeast, Layout, Point
-from exporters.qdrant_store import Engine, Hit
+from exporters.qdrant_conditions import AtLeast, Conditions
+from exporters.qdrant_engine import Engine, Hit
+from exporters.qdrant_points import Layout, Point
 from exporters.vector_store import Vector
 
+T = TypeVar("T")
 LARGEST_SCAN = 50_000
 """Vectors: beyond, a graph in the engine is cheaper than looking at all of them."""
 BLOCK = 16
@@ -126,6 +129,7 @@ class MirroredEngine:
 
     def __init__(self, engine: Engine, largest_scan: int = LARGEST_SCAN) -> None:
         self._engine = engine
+        self.shared = engine.shared
         self._largest = largest_scan
         self._lock = RLock()
         self._mirrors: dict[str, tuple[Mirror, str, str]] = {}
@@ -151,14 +155,30 @@ class MirroredEngine:
                 )
 
     def nearest(
-        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
+        self,
+        collection: str,
+        vector: str,
+        queries: Vector,
+        limits: Sequence[int],
+        where: AtLeast,
+        filters: Sequence[Conditions],
     ) -> list[list[Hit]]:
-        """In memory up to ``largest_scan`` points, else in the engine."""
+        """In memory up to ``largest_scan`` points and without a filter, else in the engine."""
         mirror = self._mirror(collection, vector, where.key)
         if mirror is None or queries.shape[1] != mirror.dim:
             # Too many, or nothing to search, or a query that only the engine can refuse.
-            return self._engine.nearest(collection, vector, queries, limits, where)
-        return mirror.nearest(queries, limits, where.minimum)
+            return self._engine.nearest(collection, vector, queries, limits, where, filters)
+        if not any(filters):
+            return mirror.nearest(queries, limits, where.minimum)
+        # A query is answered by the same scan whatever else is asked with it: the two round differently.
+        plain = [row for row, more in enumerate(filters) if not more]
+        others = [row for row, more in enumerate(filters) if more]
+        found = dict(zip(plain, mirror.nearest(queries[plain], _picked(limits, plain), where.minimum)))
+        hits = self._engine.nearest(
+            collection, vector, queries[others], _picked(limits, others), where, _picked(filters, others)
+        )
+        found.update(zip(others, hits, strict=True))
+        return [found[row] for row in range(len(limits))]
 
     def _mirror(self, collection: str, vector: str, key: str) -> Mirror | None:
         """Read the collection once; from then on every write keeps the mirror up to date."""
@@ -168,13 +188,17 @@ class MirroredEngine:
                     return None
                 mirror, start = Mirror(), None
                 while True:
-                    page, start = self._engine.scroll(collection, None, (vector,), start, PAGE)
+                    page, start = self._engine.scroll(collection, (), (vector,), start, PAGE)
                     mirror.put(page, vector, key)
                     if start is None:
                         break
                 self._mirrors[collection] = mirror, vector, key
             mirror = self._mirrors[collection][0]
             return mirror if len(mirror) <= self._largest else None
+
+
+def _picked(sequence: Sequence[T], rows: Sequence[int]) -> list[T]:
+    return [sequence[row] for row in rows]
 
 
 def _distinct(batch: Sequence[Point]) -> list[UUID]:

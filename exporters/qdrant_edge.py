@@ -19,21 +19,29 @@ from pathlib import Path
 from threading import RLock
 from uuid import UUID
 
-import numpy as np
 import qdrant_edge as edge
 
 from encoders.errors import StoreError
 from exporters.exact_scan import LARGEST_SCAN, MirroredEngine
-from exporters.qdrant_points import AtLeast, Layout, Point
-from exporters.qdrant_store import Hit, QdrantVectorStore
+from exporters.qdrant_conditions import AtLeast, Conditions
+from exporters.qdrant_edge_types import (
+    INDEX_TYPES,
+    below,
+    edge_config,
+    edge_filter,
+    edge_point,
+    point_of,
+    uuid_of,
+)
+from exporters.qdrant_engine import Hit
+from exporters.qdrant_points import Layout, Point
+from exporters.qdrant_store import QdrantVectorStore
 from exporters.vector_store import Vector
 
 # Without a flush the log grows for ever (2 kB a user written); a flush takes about 20 ms.
 FLUSH_EVERY = 10_000
 LIMIT_STEP = 32
 
-# m = 0 builds no graph: vectors that are only fetched by id.
-_NO_GRAPH = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -51,6 +59,8 @@ class EdgeVectorStore(QdrantVectorStore):
 class EdgeEngine:
     """The ``Engine`` in this process: one shard, one folder for each collection, opened at first use."""
 
+    shared = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = RLock()
@@ -67,9 +77,9 @@ class EdgeEngine:
         with self._lock, _translated(f"the layout of collection {collection}"):
             shard = self._matching_shard(collection, layout)
             present = shard.info().payload_schema
-            for key in layout.integer_keys:
+            for key, index in layout.indexes.items():
                 if key not in present:
-                    shard.update(edge.UpdateOperation.create_field_index(key, edge.PayloadSchemaType.Integer))
+                    shard.update(edge.UpdateOperation.create_field_index(key, INDEX_TYPES[index]))
 
     def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         """Write each point where it is absent or has a lower ``version_key``; logged when it returns."""
@@ -78,7 +88,7 @@ class EdgeEngine:
             for point in batch:
                 shard.update(
                     edge.UpdateOperation.upsert_points(
-                        [_edge_point(point)], condition=_below(version_key, point.payload[version_key])
+                        [edge_point(point)], condition=below(version_key, point.payload[version_key])
                     )
                 )
         self._flush_sometimes(len(batch))
@@ -90,33 +100,39 @@ class EdgeEngine:
         shard = self._shard(collection)
         with _translated(f"a read of {collection}"):
             found = shard.retrieve(list(ids), True if keys is None else list(keys), list(vectors) or False)
-            return [_point(record) for record in found]
+            return [point_of(record) for record in found]
 
     def nearest(
-        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
+        self,
+        collection: str,
+        vector: str,
+        queries: Vector,
+        limits: Sequence[int],
+        where: AtLeast,
+        filters: Sequence[Conditions],
     ) -> list[list[Hit]]:
         """Ids and scores of the nearest points, by an exact scan as long as nobody optimizes the shard."""
         shard = self._shard(collection)
-        condition = _at_least(where)
+        translated = {more: edge_filter((where, *more)) for more in set(filters)}
         with _translated(f"a search in {collection}"):
             requests = [
                 edge.QueryRequest(
                     # Requests that ask for equally many share a scan; a few more hits cost nothing.
                     limit=-(-limit // LIMIT_STEP) * LIMIT_STEP,
                     query=edge.Query.Nearest(query, using=vector),
-                    filter=condition,
+                    filter=translated[more],
                     with_payload=False,
                 )
-                for query, limit in zip(queries.tolist(), limits, strict=True)
+                for query, limit, more in zip(queries.tolist(), limits, filters, strict=True)
             ]
             found = shard.query_batch(edge.QueryBatchRequest(requests))
             return [
-                [(_uuid(hit.id).int, hit.score) for hit in hits[:limit]]
+                [(uuid_of(hit.id).int, hit.score) for hit in hits[:limit]]
                 for hits, limit in zip(found, limits, strict=True)
             ]
 
     def scroll(
-        self, collection: str, where: AtLeast | None, vectors: Sequence[str], start: UUID | None, limit: int
+        self, collection: str, where: Conditions, vectors: Sequence[str], start: UUID | None, limit: int
     ) -> tuple[list[Point], UUID | None]:
         """One page from ``start`` on, and where the next one starts."""
         shard = self._shard(collection)
@@ -125,12 +141,12 @@ class EdgeEngine:
                 edge.ScrollRequest(
                     offset=start,
                     limit=limit,
-                    filter=_at_least(where) if where else None,
+                    filter=edge_filter(where) if where else None,
                     with_payload=True,
                     with_vector=list(vectors) or False,
                 )
             )
-            return [_point(record) for record in records], None if following is None else _uuid(following)
+            return [point_of(record) for record in records], None if following is None else uuid_of(following)
 
     def count(self, collection: str) -> int:
         """The exact number of points."""
@@ -192,7 +208,7 @@ class EdgeEngine:
         """The shard, opened with ``layout``: only at opening does the engine compare names and sizes."""
         self._open_or_raise()
         known = self._layouts.get(collection)
-        if known is not None and known.sizes == layout.sizes:
+        if known is not None and (known.sizes, known.sparse) == (layout.sizes, layout.sparse):
             return self._shards[collection]
         folder = self._folder(collection)
         opened = self._shards.pop(collection, None)
@@ -200,7 +216,7 @@ class EdgeEngine:
         if opened is not None:
             opened.close()
         make = edge.EdgeShard.load if _is_shard(folder) else edge.EdgeShard.create
-        self._shards[collection] = make(str(folder), _config(layout))
+        self._shards[collection] = make(str(folder), edge_config(layout))
         self._layouts[collection] = layout
         return self._shards[collection]
 
@@ -249,45 +265,3 @@ def _translated(what: str) -> Iterator[None]:
 
 def _is_shard(folder: Path) -> bool:
     return (folder / "edge_config.json").is_file()
-
-
-def _config(layout: Layout) -> edge.EdgeConfig:
-    vectors = {
-        name: edge.EdgeVectorParams(
-            size=size,
-            distance=edge.Distance.Dot,
-            hnsw_config=None if name in layout.searched else _NO_GRAPH,
-        )
-        for name, size in layout.sizes.items()
-    }
-    return edge.EdgeConfig(vectors=vectors, wal_enabled=True)
-
-
-def _at_least(where: AtLeast) -> edge.Filter:
-    return edge.Filter(must=[edge.FieldCondition(where.key, range=edge.RangeFloat(gte=where.minimum))])
-
-
-def _below(key: str, version: int) -> edge.Filter:
-    return edge.Filter(must=[edge.FieldCondition(key, range=edge.RangeFloat(lt=version))])
-
-
-def _edge_point(point: Point) -> edge.Point:
-    # Lists go in faster than arrays: the binding takes an array apart number by number.
-    return edge.Point(
-        point.id, {name: vector.tolist() for name, vector in point.vectors.items()}, point.payload
-    )
-
-
-def _point(record: edge.Record) -> Point:
-    vectors = record.vector if isinstance(record.vector, dict) else {}
-    return Point(
-        _uuid(record.id),
-        record.payload or {},
-        {name: np.array(vector, dtype=np.float32) for name, vector in vectors.items()},
-    )
-
-
-def _uuid(id_: edge.PointId) -> UUID:
-    """Every id that Freshet writes is a UUID, and the engine gives it back as one."""
-    assert isinstance(id_, UUID), id_
-    return id_

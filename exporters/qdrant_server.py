@@ -14,15 +14,26 @@ from typing import TypeVar
 from uuid import UUID
 
 import httpx
-import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from encoders.errors import StoreError
 from exporters.qdrant_address import ServerAddress, Tls
+from exporters.qdrant_conditions import AtLeast, Conditions
+from exporters.qdrant_engine import Hit
 from exporters.qdrant_faults import Retries, WaitTimeout
-from exporters.qdrant_points import AtLeast, Layout, Point
-from exporters.qdrant_store import Hit, QdrantVectorStore
+from exporters.qdrant_points import Layout, Point
+from exporters.qdrant_server_types import (
+    INDEX_TYPES,
+    check_layout,
+    conditional_upsert,
+    dense_params,
+    id_of,
+    point_of,
+    server_filter,
+    sparse_params,
+)
+from exporters.qdrant_store import QdrantVectorStore
 from exporters.vector_store import Vector
 
 __all__ = ["ServerEngine", "ServerVectorStore", "Tls"]
@@ -57,6 +68,8 @@ class ServerVectorStore(QdrantVectorStore):
 class ServerEngine:
     """The ``Engine`` over REST."""
 
+    shared = True
+
     def __init__(self, address: ServerAddress, timeout_s: float, retries: Retries, tls: Tls) -> None:
         parts = address.checked()
         self._address = f"{parts.scheme}://{parts.netloc}"
@@ -85,12 +98,12 @@ class ServerEngine:
         if not self._call(lambda: self._client.collection_exists(collection)):
             self._create(collection, layout)
         info = self._call(lambda: self._client.get_collection(collection))
-        _check_layout(collection, layout, info.config.params.vectors)
-        for key in layout.integer_keys:
+        check_layout(collection, layout, info.config.params)
+        for key, index in layout.indexes.items():
             if key not in info.payload_schema:
                 self._call(
-                    lambda key=key: self._client.create_payload_index(  # type: ignore[misc]
-                        collection, key, models.PayloadSchemaType.INTEGER, wait=True
+                    lambda key=key, index=index: self._client.create_payload_index(  # type: ignore[misc]
+                        collection, key, INDEX_TYPES[index], wait=True
                     )
                 )
 
@@ -99,7 +112,7 @@ class ServerEngine:
 
         Strong ordering sends all writes through one replica: otherwise two could each let another write win.
         """
-        operations = [_conditional_upsert(point, version_key) for point in batch]
+        operations = [conditional_upsert(point, version_key) for point in batch]
 
         def request() -> None:
             results = self._client.batch_update_points(
@@ -122,35 +135,43 @@ class ServerEngine:
                 with_vectors=list(vectors) or False,
             )
         )
-        return [_point(record) for record in records]
+        return [point_of(record) for record in records]
 
     def nearest(
-        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
+        self,
+        collection: str,
+        vector: str,
+        queries: Vector,
+        limits: Sequence[int],
+        where: AtLeast,
+        filters: Sequence[Conditions],
     ) -> list[list[Hit]]:
         """Ids and scores of the nearest points."""
-        condition = _at_least(where)
+        translated = {more: server_filter((where, *more)) for more in set(filters)}
         requests = [
-            models.QueryRequest(query=query, using=vector, limit=limit, filter=condition, with_payload=False)
-            for query, limit in zip(queries.tolist(), limits, strict=True)
+            models.QueryRequest(
+                query=query, using=vector, limit=limit, filter=translated[more], with_payload=False
+            )
+            for query, limit, more in zip(queries.tolist(), limits, filters, strict=True)
         ]
         responses = self._call(lambda: self._client.query_batch_points(collection, requests))
-        return [[(_id(hit.id).int, hit.score) for hit in response.points] for response in responses]
+        return [[(id_of(hit.id).int, hit.score) for hit in response.points] for response in responses]
 
     def scroll(
-        self, collection: str, where: AtLeast | None, vectors: Sequence[str], start: UUID | None, limit: int
+        self, collection: str, where: Conditions, vectors: Sequence[str], start: UUID | None, limit: int
     ) -> tuple[list[Point], UUID | None]:
         """One page from ``start`` on, and where the next one starts."""
         records, following = self._call(
             lambda: self._client.scroll(
                 collection,
-                scroll_filter=_at_least(where) if where else None,
+                scroll_filter=server_filter(where) if where else None,
                 limit=limit,
                 offset=str(start) if start else None,
                 with_payload=True,
                 with_vectors=list(vectors) or False,
             )
         )
-        return [_point(record) for record in records], None if following is None else _id(following)
+        return [point_of(record) for record in records], None if following is None else id_of(following)
 
     def count(self, collection: str) -> int:
         """The exact number of points."""
@@ -179,60 +200,14 @@ class ServerEngine:
             raise StoreError(f"Qdrant at {self._address} is {version}: Freshet needs {oldest} or newer")
 
     def _create(self, collection: str, layout: Layout) -> None:
-        vectors = {
-            name: models.VectorParams(
-                size=size,
-                distance=models.Distance.DOT,
-                # m = 0 builds no graph: vectors that are only fetched by id.
-                hnsw_config=None if name in layout.searched else models.HnswConfigDiff(m=0),
-            )
-            for name, size in layout.sizes.items()
-        }
-
         def request() -> None:
             try:
-                self._client.create_collection(collection, vectors_config=vectors)
+                self._client.create_collection(
+                    collection, dense_params(layout), sparse_vectors_config=sparse_params(layout)
+                )
             except UnexpectedResponse as error:
                 # Another worker, or an attempt of ours whose answer was lost, made it in between.
                 if error.status_code not in (400, 409) or not self._client.collection_exists(collection):
                     raise
 
         self._call(request)
-
-
-def _check_layout(collection: str, layout: Layout, stored: object) -> None:
-    sizes = {name: params.size for name, params in stored.items()} if isinstance(stored, dict) else stored
-    if sizes != dict(layout.sizes):
-        raise StoreError(
-            f"collection {collection} holds vectors of sizes {sizes}, not {dict(layout.sizes)}: "
-            "use another model version or prefix, or delete the collection"
-        )
-
-
-def _conditional_upsert(point: Point, version_key: str) -> models.UpsertOperation:
-    struct = models.PointStruct(
-        id=str(point.id),
-        vector={name: vector.tolist() for name, vector in point.vectors.items()},
-        payload=point.payload,
-    )
-    older = models.FieldCondition(key=version_key, range=models.Range(lt=point.payload[version_key]))
-    return models.UpsertOperation(
-        upsert=models.PointsList(points=[struct], update_filter=models.Filter(must=[older]))
-    )
-
-
-def _at_least(where: AtLeast) -> models.Filter:
-    return models.Filter(must=[models.FieldCondition(key=where.key, range=models.Range(gte=where.minimum))])
-
-
-def _point(record: models.Record) -> Point:
-    vectors = record.vector if isinstance(record.vector, dict) else {}
-    return Point(
-        _id(record.id),
-        record.payload or {},
-        {name: np.array(vector, dtype=np.float32) for name, vector in vectors.items()},
-    )
-
-
-def _id(id_: models.ExtendedPointId) -> UUID:
-    return id_ if isinstance(id_, UUID) else UUID(str(id_))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from exporters import qdrant_points as points
-from exporters.qdrant_points import AtLeast, Layout, Point
+from exporters.qdrant_conditions import AVAILABLE, WAITING, Conditions, conditions_of, updated_since
+from exporters.qdrant_engine import Engine, Hit
+from exporters.qdrant_points import Point
 from exporters.vector_store import (
     CollectionNames,
     CounterRecord,
+    EvidenceRecord,
+    ItemFilter,
     ItemRecord,
     ScoredItem,
     UserRecord,
@@ -25,46 +29,7 @@ LONGEST_TIE = 10_000
 # Point ids whose item ids are remembered (about 200 bytes each); it starts anew when full.
 REMEMBERED_ITEM_IDS = 500_000
 
-# A point id as its 128-bit integer and its score: as a dictionary's key a UUID costs ten times an integer.
-Hit = tuple[int, float]
 T = TypeVar("T")
-
-
-class Engine(Protocol):
-    """The few calls that differ between a Qdrant server and the engine in this process.
-
-    Thread-safe. Raises ``StoreUnavailable`` for passing faults and ``StoreError`` for others.
-    """
-
-    def ensure(self, collection: str, layout: Layout) -> None:
-        """Create the collection and its payload indexes where missing; refuse another layout of vectors."""
-
-    def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
-        """Write each point where it is absent or its stored ``payload[version_key]`` is lower; wait."""
-
-    def retrieve(
-        self, collection: str, ids: Sequence[UUID], vectors: Sequence[str], keys: Sequence[str] | None
-    ) -> list[Point]:
-        """The points that exist, in any order, with these vectors and payload keys (``None``: all keys)."""
-
-    def nearest(
-        self, collection: str, vector: str, queries: Vector, limits: Sequence[int], where: AtLeast
-    ) -> list[list[Hit]]:
-        """For each query [n, d] the ids and scores of the nearest points, best first, in one request."""
-
-    def scroll(
-        self, collection: str, where: AtLeast | None, vectors: Sequence[str], start: UUID | None, limit: int
-    ) -> tuple[list[Point], UUID | None]:
-        """One page in the order of ids from ``start`` on, and where the next one starts, if anywhere."""
-
-    def count(self, collection: str) -> int:
-        """The exact number of points."""
-
-    def ping(self) -> None:
-        """Return when the engine answers."""
-
-    def close(self) -> None:
-        """Release what is held."""
 
 
 class QdrantVectorStore:
@@ -75,10 +40,16 @@ class QdrantVectorStore:
         # A point id is a digest of the item id, so what is remembered can never be wrong.
         self._item_ids: dict[int, str] = {}
 
+    @property
+    def shared(self) -> bool:
+        """Whether another process may write to the store."""
+        return self._engine.shared
+
     def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
         """Create what is missing; raise ``StoreError`` where sizes differ from what exists."""
         self._engine.ensure(names.items, points.items_layout(sizes))
         self._engine.ensure(names.users, points.users_layout(sizes))
+        self._engine.ensure(names.evidence, points.EVIDENCE_LAYOUT)
         self._engine.ensure(names.counters, points.COUNTERS_LAYOUT)
 
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
@@ -99,22 +70,32 @@ class QdrantVectorStore:
         self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
     ) -> Iterator[list[ItemRecord]]:
         """All items with ``updated_at_ms >= updated_since_ms``, in pages."""
-        where = points.updated_since(updated_since_ms)
+        where = updated_since(updated_since_ms)
         for page in self._pages(names.items, where, _item_vectors(with_text)):
             self._remember(page)
             yield [points.item_record(point) for point in page]
 
     def nearest_items(
-        self, names: CollectionNames, queries: Vector, limits: Sequence[int]
+        self,
+        names: CollectionNames,
+        queries: Vector,
+        limits: Sequence[int],
+        filters: Sequence[ItemFilter | None] | None = None,
     ) -> list[list[ScoredItem]]:
         """For each query [n, d] the nearest available items, best first, ties in the order of ``item_id``."""
+        wanted = [conditions_of(filter_) for filter_ in filters] if filters else [()] * len(limits)
         answers: list[list[ScoredItem]] = [[] for _ in limits]
         # One more than asked for shows whether the last place is shared; then ask for more, until it is not.
         asked = {row: limit + 1 for row, limit in enumerate(limits) if limit > 0 and bool(queries[row].any())}
         while asked:
             rows = list(asked)
             hits = self._engine.nearest(
-                names.items, "item", queries[rows], [asked[row] for row in rows], points.AVAILABLE
+                names.items,
+                "item",
+                queries[rows],
+                [asked[row] for row in rows],
+                AVAILABLE,
+                [wanted[row] for row in rows],
             )
             for row, found in zip(rows, hits, strict=True):
                 if _tie_is_cut(found, limits[row], asked[row]):
@@ -132,19 +113,34 @@ class QdrantVectorStore:
 
     def upsert_users(self, names: CollectionNames, users: Sequence[UserRecord]) -> list[str]:
         """Compare-and-swap each user and wait; return the ids whose write lost."""
-        batch = [points.user_point(user) for user in users]
-        self._write(names.users, batch, "sequence")
-        stored = self._read(names.users, [point.id for point in batch], (), ("token",))
-        return [
-            user.user_id
-            for user, point in zip(users, batch, strict=True)
-            if point.id not in stored or stored[point.id].payload["token"] != user.token
-        ]
+        lost = self._swap(names.users, [points.user_point(user) for user in users])
+        return [users[row].user_id for row in lost]
 
     def waiting_users(self, names: CollectionNames) -> Iterator[list[UserRecord]]:
         """All users with ``waiting > 0``, in pages."""
-        for page in self._pages(names.users, points.WAITING, ("interest", "state")):
+        for page in self._pages(names.users, (WAITING,), ("interest", "state")):
             yield [points.user_record(point) for point in page]
+
+    def upsert_evidence(self, names: CollectionNames, records: Sequence[EvidenceRecord]) -> list[str]:
+        """Compare-and-swap the evidence on each item and wait; return the ids whose write lost."""
+        lost = self._swap(names.evidence, [points.evidence_point(record) for record in records])
+        return [records[row].item_id for row in lost]
+
+    def retrieve_evidence(
+        self, names: CollectionNames, item_ids: Sequence[str]
+    ) -> list[EvidenceRecord | None]:
+        """The evidence on these items in the order asked for, ``None`` where there is none."""
+        ids = [points.point_id(item_id) for item_id in item_ids]
+        found = self._read(names.evidence, ids, points.EVIDENCE_LAYOUT.sparse)
+        return [points.evidence_record(found[id_]) if id_ in found else None for id_ in ids]
+
+    def scroll_evidence(
+        self, names: CollectionNames, updated_since_ms: int = 0
+    ) -> Iterator[list[EvidenceRecord]]:
+        """All evidence with ``updated_at_ms >= updated_since_ms``, in pages."""
+        where = updated_since(updated_since_ms)
+        for page in self._pages(names.evidence, where, points.EVIDENCE_LAYOUT.sparse):
+            yield [points.evidence_record(point) for point in page]
 
     def upsert_counters(self, names: CollectionNames, counters: Sequence[CounterRecord]) -> None:
         """Write counters and wait; one whose ``sequence`` is not above the stored one is ignored."""
@@ -152,7 +148,7 @@ class QdrantVectorStore:
 
     def read_counters(self, names: CollectionNames) -> list[CounterRecord]:
         """All counters."""
-        pages = self._pages(names.counters, None, ())
+        pages = self._pages(names.counters, (), ())
         return [points.counter_record(point) for page in pages for point in page]
 
     def count_items(self, names: CollectionNames) -> int:
@@ -170,6 +166,16 @@ class QdrantVectorStore:
     def close(self) -> None:
         """Flush and release what is held; a second call does nothing."""
         self._engine.close()
+
+    def _swap(self, collection: str, batch: Sequence[Point]) -> list[int]:
+        """Compare-and-swap each point by its ``sequence``; the places in ``batch`` of those that lost."""
+        self._write(collection, batch, "sequence")
+        stored = self._read(collection, [point.id for point in batch], (), ("token",))
+        return [
+            row
+            for row, point in enumerate(batch)
+            if point.id not in stored or stored[point.id].payload["token"] != point.payload["token"]
+        ]
 
     def _write(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         for part in _parts(batch):
@@ -189,7 +195,7 @@ class QdrantVectorStore:
             )
         return found
 
-    def _pages(self, collection: str, where: AtLeast | None, vectors: Sequence[str]) -> Iterator[list[Point]]:
+    def _pages(self, collection: str, where: Conditions, vectors: Sequence[str]) -> Iterator[list[Point]]:
         start: UUID | None = None
         while True:
             page, start = self._engine.scroll(collection, where, vectors, start, REQUEST_POINTS)

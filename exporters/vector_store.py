@@ -9,7 +9,7 @@ later and ``StoreError`` when it cannot.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -92,9 +92,9 @@ class ItemFilter:
 class EvidenceRecord:
     """What users did with an item, as stored: its neighbours as a sparse vector, the rest packed.
 
-    ``dimensions`` [m] (``dimension_of`` each neighbour) and ``weights`` [m] are the sparse vector; ``blob`` is
-    what only ``streams.evidence_state`` reads. ``sequence`` and ``token`` make a write a compare-and-swap, as
-    with users.
+    ``dimensions`` [m] (``dimension_of`` each neighbour) and ``weights`` [m] are the sparse vector; ``blob``
+    is what only ``streams.evidence_state`` reads. ``sequence`` and ``token`` make a write a compare-and-swap,
+    as with users.
     """
 
     item_id: str
@@ -104,6 +104,12 @@ class EvidenceRecord:
     sequence: int
     token: int
     updated_at_ms: int
+
+    def as_stored(self) -> EvidenceRecord:
+        """The same with ascending dimensions, the weights of equal ones added up: so it comes back."""
+        dimensions, places = np.unique(self.dimensions, return_inverse=True)
+        weights = np.bincount(places, self.weights, len(dimensions)).astype(np.float32)
+        return replace(self, dimensions=dimensions, weights=weights)
 
 
 def dimension_of(item_id: str) -> int:
@@ -153,6 +159,10 @@ class CounterRecord:
 class VectorStore(Protocol):
     """What the running system needs of the store. Thread-safe: several threads may call at once."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether another process may write to it: what was read may then have changed since."""
+
     def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
         """Create what is missing, with payload indexes; raise ``StoreError`` where other sizes exist."""
 
@@ -170,12 +180,17 @@ class VectorStore(Protocol):
         """All items with ``updated_at_ms >= updated_since_ms``, in pages; ``text_vector`` as above."""
 
     def nearest_items(
-        self, names: CollectionNames, queries: Vector, limits: Sequence[int]
+        self,
+        names: CollectionNames,
+        queries: Vector,
+        limits: Sequence[int],
+        filters: Sequence[ItemFilter | None] | None = None,
     ) -> list[list[ScoredItem]]:
         """For each query [n, d] the nearest *available* items, best first, at most ``limits[i]`` of them.
 
-        One batched request. Equal scores are in the order of ``item_id``, across the last place too, so that
-        a replay answers the same. Nothing is near to a query of zeros: its list is empty.
+        ``filters[i]`` says which of the available items query ``i`` wants. One batched request. Equal scores
+        are in the order of ``item_id``, across the last place too, so that a replay answers the same. Nothing
+        is near to a query of zeros: its list is empty.
         """
 
     def retrieve_users(self, names: CollectionNames, user_ids: Sequence[str]) -> list[UserRecord | None]:
@@ -191,6 +206,22 @@ class VectorStore(Protocol):
 
     def waiting_users(self, names: CollectionNames) -> Iterator[list[UserRecord]]:
         """All users with ``waiting > 0``, in pages."""
+
+    def upsert_evidence(self, names: CollectionNames, records: Sequence[EvidenceRecord]) -> list[str]:
+        """Compare-and-swap the evidence on each item and wait, as ``upsert_users`` does; the ids that lost.
+
+        Neighbours that share a dimension are added up (``EvidenceRecord.as_stored``).
+        """
+
+    def retrieve_evidence(
+        self, names: CollectionNames, item_ids: Sequence[str]
+    ) -> list[EvidenceRecord | None]:
+        """The evidence on these items in the order asked for, ``None`` where there is none."""
+
+    def scroll_evidence(
+        self, names: CollectionNames, updated_since_ms: int = 0
+    ) -> Iterator[list[EvidenceRecord]]:
+        """All evidence with ``updated_at_ms >= updated_since_ms``, in pages."""
 
     def upsert_counters(self, names: CollectionNames, counters: Sequence[CounterRecord]) -> None:
         """Write counters and wait; one whose ``sequence`` is not above the stored one is ignored."""

@@ -33,6 +33,8 @@ items = st.builds(
     text_digest=texts,
     source_offset=numbers,
     updated_at_ms=numbers,
+    brand=st.none() | texts,
+    created_at_ms=numbers,
 )
 
 
@@ -66,7 +68,3 @@ def test_a_point_id_is_the_digest_of_the_records_id() -> None:
 @given(st.text(st.characters(), max_size=20), st.text(st.characters(), max_size=20))
 def test_point_ids_differ_where_ids_differ(left: str, right: str) -> None:
     assert (points.point_id(left) == points.point_id(right)) == (left == right)
-
-
-def test_without_a_time_nothing_is_filtered() -> None:
-    assert points.updated_since(0) is None

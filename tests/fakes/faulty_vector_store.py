@@ -9,6 +9,8 @@ from encoders.errors import StoreUnavailable
 from exporters.vector_store import (
     CollectionNames,
     CounterRecord,
+    EvidenceRecord,
+    ItemFilter,
     ItemRecord,
     ScoredItem,
     UserRecord,
@@ -42,10 +44,15 @@ class FaultyVectorStore(MemoryVectorStore):
         self._call("upsert_items", lambda: super(FaultyVectorStore, self).upsert_items(names, items))
 
     def nearest_items(
-        self, names: CollectionNames, queries: Vector, limits: Sequence[int]
+        self,
+        names: CollectionNames,
+        queries: Vector,
+        limits: Sequence[int],
+        filters: Sequence[ItemFilter | None] | None = None,
     ) -> list[list[ScoredItem]]:
         return self._call(
-            "nearest_items", lambda: super(FaultyVectorStore, self).nearest_items(names, queries, limits)
+            "nearest_items",
+            lambda: super(FaultyVectorStore, self).nearest_items(names, queries, limits, filters),
         )
 
     def retrieve_users(self, names: CollectionNames, user_ids: Sequence[str]) -> list[UserRecord | None]:
@@ -55,6 +62,18 @@ class FaultyVectorStore(MemoryVectorStore):
 
     def upsert_users(self, names: CollectionNames, users: Sequence[UserRecord]) -> list[str]:
         return self._call("upsert_users", lambda: super(FaultyVectorStore, self).upsert_users(names, users))
+
+    def upsert_evidence(self, names: CollectionNames, records: Sequence[EvidenceRecord]) -> list[str]:
+        return self._call(
+            "upsert_evidence", lambda: super(FaultyVectorStore, self).upsert_evidence(names, records)
+        )
+
+    def retrieve_evidence(
+        self, names: CollectionNames, item_ids: Sequence[str]
+    ) -> list[EvidenceRecord | None]:
+        return self._call(
+            "retrieve_evidence", lambda: super(FaultyVectorStore, self).retrieve_evidence(names, item_ids)
+        )
 
     def upsert_counters(self, names: CollectionNames, counters: Sequence[CounterRecord]) -> None:
         self._call("upsert_counters", lambda: super(FaultyVectorStore, self).upsert_counters(names, counters))

@@ -13,6 +13,8 @@ from encoders.errors import StoreError
 from exporters.vector_store import (
     CollectionNames,
     CounterRecord,
+    EvidenceRecord,
+    ItemFilter,
     ItemRecord,
     ScoredItem,
     UserRecord,
@@ -27,6 +29,7 @@ class MemoryVectorStore:
     """A ``VectorStore`` that forgets with the process. ``down`` (an error) makes every call raise it."""
 
     def __init__(self) -> None:
+        self.shared = False
         self.down: Exception | None = None
         self._collections: dict[str, dict[str, Any]] = {}
         self._sizes: dict[str, tuple[int, ...]] = {}
@@ -37,6 +40,7 @@ class MemoryVectorStore:
             self._ensure(names.items, (sizes.item, sizes.text))
             self._ensure(names.users, (sizes.item, sizes.state))
             self._ensure(names.counters, ())
+            self._ensure(names.evidence, ())
 
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
         for item in items:
@@ -57,10 +61,17 @@ class MemoryVectorStore:
             yield [seen for item in found[start : start + PAGE] if (seen := _seen(item, with_text))]
 
     def nearest_items(
-        self, names: CollectionNames, queries: Vector, limits: Sequence[int]
+        self,
+        names: CollectionNames,
+        queries: Vector,
+        limits: Sequence[int],
+        filters: Sequence[ItemFilter | None] | None = None,
     ) -> list[list[ScoredItem]]:
         items = [item for item in self._values(names.items) if item.available]
-        return [self._nearest(names, items, query, limit) for query, limit in zip(queries, limits)]
+        return [
+            self._nearest(names, [item for item in items if _passes(item, wanted)], query, limit)
+            for query, limit, wanted in zip(queries, limits, filters or [None] * len(limits), strict=True)
+        ]
 
     def retrieve_users(self, names: CollectionNames, user_ids: Sequence[str]) -> list[UserRecord | None]:
         stored = self._stored(names.users)
@@ -72,6 +83,25 @@ class MemoryVectorStore:
             self._write(names.users, user.user_id, user, "sequence")
         stored = self._stored(names.users)
         return [user.user_id for user in users if stored[user.user_id].token != user.token]
+
+    def upsert_evidence(self, names: CollectionNames, records: Sequence[EvidenceRecord]) -> list[str]:
+        for record in records:
+            self._write(names.evidence, record.item_id, record.as_stored(), "sequence")
+        stored = self._stored(names.evidence)
+        return [record.item_id for record in records if stored[record.item_id].token != record.token]
+
+    def retrieve_evidence(
+        self, names: CollectionNames, item_ids: Sequence[str]
+    ) -> list[EvidenceRecord | None]:
+        stored = self._stored(names.evidence)
+        return [stored.get(item_id) for item_id in item_ids]
+
+    def scroll_evidence(
+        self, names: CollectionNames, updated_since_ms: int = 0
+    ) -> Iterator[list[EvidenceRecord]]:
+        found = [one for one in self._values(names.evidence) if one.updated_at_ms >= updated_since_ms]
+        for start in range(0, len(found), PAGE):
+            yield found[start : start + PAGE]
 
     def waiting_users(self, names: CollectionNames) -> Iterator[list[UserRecord]]:
         found = [user for user in self._values(names.users) if user.waiting > 0]
@@ -136,6 +166,23 @@ class MemoryVectorStore:
         scores = (np.stack([item.vector for item in items]) * query).sum(axis=1)
         order = sorted((-float(score), item.item_id) for score, item in zip(scores, items))
         return [ScoredItem(item_id, -score) for score, item_id in order[:limit]]
+
+
+def _passes(item: ItemRecord, wanted: ItemFilter | None) -> bool:
+    if wanted is None:
+        return True
+    low, high = wanted.min_price, wanted.max_price
+    if (low is not None or high is not None) and item.price is None:
+        return False
+    return (
+        (low is None or item.price is None or item.price >= low)
+        and (high is None or item.price is None or item.price <= high)
+        and (not wanted.any_category or not set(item.categories).isdisjoint(wanted.any_category))
+        and set(item.categories).isdisjoint(wanted.no_category)
+        and (not wanted.any_brand or item.brand in wanted.any_brand)
+        and item.brand not in wanted.no_brand
+        and item.created_at_ms >= (wanted.created_since_ms or 0)
+    )
 
 
 def _seen(item: ItemRecord | None, with_text: bool) -> ItemRecord | None:

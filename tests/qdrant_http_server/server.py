@@ -24,7 +24,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -32,15 +32,19 @@ from uuid import UUID
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+import qdrant_edge as edge
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from qdrant_client import models
 
 from encoders.errors import StoreError
+from exporters.qdrant_conditions import AnyOf, AtLeast, AtMost, Condition, Conditions, NoneOf
 from exporters.qdrant_edge import EdgeEngine
-from exporters.qdrant_points import AtLeast, Layout, Point
+from exporters.qdrant_edge_types import INDEX_TYPES
+from exporters.qdrant_points import Index, Layout, Point, Sparse
 
 VERSION = "1.16.0"
+INDEXES: dict[edge.PayloadSchemaType, Index] = {type_: index for index, type_ in INDEX_TYPES.items()}
 MAX_BODY_BYTES = 32 * 1024 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 M = TypeVar("M", bound=BaseModel)
@@ -237,7 +241,7 @@ class Server:
     async def describe(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         layout = self.layout(name)
-        keys = await self.in_thread(self.indexed_keys, name)
+        indexes = await self.in_thread(self.indexes, name)
         return success(
             {
                 "status": "green",
@@ -248,7 +252,8 @@ class Server:
                     "params": {
                         "vectors": {
                             vector: {"size": size, "distance": "Dot"} for vector, size in layout.sizes.items()
-                        }
+                        },
+                        "sparse_vectors": {vector: {} for vector in layout.sparse},
                     },
                     "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000},
                     "optimizer_config": {
@@ -259,22 +264,22 @@ class Server:
                     },
                     "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
                 },
-                "payload_schema": {key: {"data_type": "integer", "points": 0} for key in keys},
+                "payload_schema": {key: {"data_type": index, "points": 0} for key, index in indexes.items()},
             }
         )
 
-    def indexed_keys(self, name: str) -> list[str]:
-        return list(self.engine._shard(name).info().payload_schema)
+    def indexes(self, name: str) -> dict[str, Index]:
+        schema = self.engine._shard(name).info().payload_schema
+        return {key: INDEXES[info.data_type] for key, info in schema.items()}
 
     async def create_index(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         wanted = models.CreateFieldIndex.model_validate_json(await request.read())
-        if wanted.field_schema != models.PayloadSchemaType.INTEGER:
-            raise Refused("only integer indexes are served here")
-        self.layout(name)
-        keys = [*await self.in_thread(self.indexed_keys, name), wanted.field_name]
-        layout = Layout(self.layout(name).sizes, self.layout(name).searched, tuple(keys))
-        await self.in_thread(self.engine.ensure, name, layout)
+        if wanted.field_schema not in list(INDEXES.values()):
+            raise Refused("only indexes of integers, floats and keywords are served here")
+        index: Index = wanted.field_schema.value
+        indexes = {**await self.in_thread(self.indexes, name), wanted.field_name: index}
+        await self.in_thread(self.engine.ensure, name, replace(self.layout(name), indexes=indexes))
         return success({"operation_id": 0, "status": "completed"})
 
     # -- points
@@ -301,7 +306,7 @@ class Server:
         return len(operations)
 
     def upsert(self, name: str, struct: models.PointStruct, condition: models.Filter | None) -> None:
-        field_condition, limits = single_range(condition)
+        field_condition, limits = version_range(condition)
         payload = struct.payload or {}
         if limits.lt is None or limits.lt != payload.get(field_condition):
             raise Refused("only upserts on the condition of a lower version are served here")
@@ -334,11 +339,14 @@ class Server:
 
     def search(self, name: str, searches: list[models.QueryRequest]) -> list[list[tuple[int, float]]]:
         (using,) = {search.using for search in searches}
-        (where,) = {at_least(search.filter) for search in searches}
+        # ``available`` comes first in every filter: see ``ServerEngine.nearest``.
+        conditions = [conditions_of(search.filter) for search in searches]
+        (where,) = {first for first, *_ in conditions}
         queries = np.array([vector_of(search) for search in searches], dtype=np.float32)
         assert using is not None
-        assert where is not None
-        return self.engine.nearest(name, using, queries, [search.limit or 10 for search in searches], where)
+        assert isinstance(where, AtLeast)
+        limits = [search.limit or 10 for search in searches]
+        return self.engine.nearest(name, using, queries, limits, where, [more[1:] for more in conditions])
 
     async def scroll(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -346,7 +354,12 @@ class Server:
         wanted = models.ScrollRequest.model_validate_json(await request.read())
         start = UUID(str(wanted.offset)) if wanted.offset is not None else None
         page, following = await self.in_thread(
-            self.engine.scroll, name, at_least(wanted.filter), vectors_of(wanted), start, wanted.limit or 10
+            self.engine.scroll,
+            name,
+            conditions_of(wanted.filter),
+            vectors_of(wanted),
+            start,
+            wanted.limit or 10,
         )
         return success(
             {
@@ -382,33 +395,53 @@ def layout_of(created: models.CreateCollection) -> Layout:
         for name, params in created.vectors.items()
         if params.hnsw_config is None or params.hnsw_config.m != 0
     }
-    return Layout({name: params.size for name, params in created.vectors.items()}, frozenset(searched))
+    sizes = {name: params.size for name, params in created.vectors.items()}
+    return Layout(sizes, frozenset(searched), tuple(created.sparse_vectors or ()))
 
 
-def single_range(condition: models.Filter | None) -> tuple[str, models.Range]:
-    """The one form of a condition that is served: ``must`` with one range of one key."""
+def version_range(condition: models.Filter | None) -> tuple[str, models.Range]:
+    """The one form of a write's condition that is served: ``must`` with one range of one key."""
     must = condition.must if condition else None
     if not isinstance(must, list) or len(must) != 1 or not isinstance(must[0], models.FieldCondition):
-        raise Refused("this filter is not served here")
+        raise Refused("this condition is not served here")
     if not isinstance(must[0].range, models.Range):
         raise Refused("only ranges of numbers are served here")
     return must[0].key, must[0].range
 
 
-def at_least(condition: models.Filter | None) -> AtLeast | None:
-    if condition is None:
-        return None
-    key, limits = single_range(condition)
-    if limits.gte is None:
-        raise Refused("only ranges with a lower bound are served here")
-    return AtLeast(key, int(limits.gte))
+def conditions_of(wanted: models.Filter | None) -> Conditions:
+    """What a filter asks for: ranges with one bound and lists of strings, in ``must`` and ``must_not``."""
+    if wanted is None:
+        return ()
+    if wanted.should or wanted.min_should:
+        raise Refused("only must and must_not are served here")
+    excluded = [NoneOf(one.key, one.values) for one in map(condition_of, wanted.must_not or ())]
+    return (*map(condition_of, wanted.must or ()), *excluded)
+
+
+def condition_of(wanted: Any) -> Condition:
+    if isinstance(wanted, models.FieldCondition):
+        if isinstance(wanted.match, models.MatchAny):
+            return AnyOf(wanted.key, tuple(wanted.match.any))
+        if isinstance(wanted.range, models.Range) and wanted.range.gte is not None:
+            return AtLeast(wanted.key, wanted.range.gte)
+        if isinstance(wanted.range, models.Range) and wanted.range.lte is not None:
+            return AtMost(wanted.key, wanted.range.lte)
+    raise Refused("this condition is not served here")
 
 
 def point_of(struct: models.PointStruct) -> Point:
     if not isinstance(struct.vector, dict):
         raise Refused("only named vectors are served here")
-    vectors = {name: np.array(values, dtype=np.float32) for name, values in struct.vector.items()}
-    return Point(UUID(str(struct.id)), struct.payload or {}, vectors)
+    dense, sparse = {}, {}
+    for name, vector in struct.vector.items():
+        if isinstance(vector, models.SparseVector):
+            if len(set(vector.indices)) < len(vector.indices):
+                raise Refused("Validation error in JSON body: must be unique", 422)
+            sparse[name] = Sparse.of(vector.indices, vector.values)
+        else:
+            dense[name] = np.array(vector, dtype=np.float32)
+    return Point(UUID(str(struct.id)), struct.payload or {}, dense, sparse)
 
 
 def vector_of(search: models.QueryRequest) -> list[float]:
@@ -423,10 +456,14 @@ def vectors_of(wanted: models.PointRequest | models.ScrollRequest) -> list[str]:
 
 
 def record_of(point: Point) -> dict[str, Any]:
+    sparse = {
+        name: {"indices": vector.dimensions.tolist(), "values": vector.weights.tolist()}
+        for name, vector in point.sparse.items()
+    }
     return {
         "id": str(point.id),
         "payload": point.payload,
-        "vector": {name: vector.tolist() for name, vector in point.vectors.items()},
+        "vector": {name: vector.tolist() for name, vector in point.vectors.items()} | sparse,
     }
 
 
