@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from encoders.errors import SettingsError
+from encoders.events import EventType
+from exporters.vector_store import ItemFilter
+from streams.scenario_settings import scenarios_of
+from streams.scenarios import DAY_MS, Scenario
 from streams.settings import Settings, load_settings
 
 
@@ -136,6 +140,21 @@ WRONG = {
     "FRESHET_HISTORY__EVENTS": "0",
     "FRESHET_HTTP__PORT": "65536",
     "FRESHET_LOG__LEVEL": "SHOUT",
+    "FRESHET_RANKING__DENSE_CANDIDATES": "501",
+    "FRESHET_EVIDENCE__LINGER_SECONDS": "0",
+    "FRESHET_SCENARIOS": "3",
+    "FRESHET_SCENARIOS__HOME": "3",
+    "FRESHET_SCENARIOS__HOME__K": "201",
+    "FRESHET_SCENARIOS__HOME__KK": "5",
+    "FRESHET_SCENARIOS__HOME__BASIS": "future",
+    "FRESHET_SCENARIOS__HOME__SOURCES": "[]",
+    "FRESHET_SCENARIOS__SALE__SOURCES": '["rumours"]',
+    "FRESHET_SCENARIOS__SALE__PRICE_BAND": "[2, 1]",
+    "FRESHET_SCENARIOS__SALE__DIVERSITY": "1.5",
+    "FRESHET_SCENARIOS__SALE__EXPLORATION": "0.6",
+    "FRESHET_SCENARIOS__SALE__MAX_PER_BRAND": "0",
+    "FRESHET_SCENARIOS__SALE__PUBLISH_AFTER": '["view"]',
+    "FRESHET_SCENARIOS__SALE__FILTERS": '[{"field": "colour", "any_of": ["red"]}]',
     "FRESHET_KAFKAA__GROUP_ID": "shop",
     "FRESHET_KAFKA": "not json",
 }
@@ -196,3 +215,94 @@ def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("FRESHET_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("FRESHET_PORT_8080_TCP", "tcp://10.0.0.1:8080")
     assert load_settings().http.port == 8080
+
+
+class TestScenarios:
+    """Tables over the defaults; what cannot be meant is refused at start."""
+
+    def test_home_is_what_a_scenario_is_by_default(self) -> None:
+        assert scenarios_of(load_settings())["home"] == Scenario()
+
+    def test_four_are_always_there(self) -> None:
+        assert list(load_settings().scenarios) == ["home", "complements", "trending", "similar"]
+
+    def test_one_more_takes_none_away(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "f.toml", "[scenarios.sale]\nk = 3\n")
+        assert list(load_settings(file).scenarios) == ["home", "complements", "trending", "similar", "sale"]
+
+    def test_one_setting_keeps_the_others(self, tmp_path: Path) -> None:
+        file = write(tmp_path / "f.toml", "[scenarios.complements]\nk = 3\n")
+        changed = scenarios_of(load_settings(file))["complements"]
+        assert (changed.k, changed.basis, changed.sources) == (3, "purchase", ("covisited",))
+
+    def test_environment_and_file_go_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FRESHET_SCENARIOS__HOME__K", "5")
+        file = write(tmp_path / "f.toml", "[scenarios.home]\nk = 7\ndiversity = 0.3\n")
+        home = scenarios_of(load_settings(file))["home"]
+        assert (home.k, home.diversity, len(home.publish_after)) == (5, 0.3, len(EventType))
+
+    def test_what_is_unset_is_as_in_recommendations(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FRESHET_RECOMMENDATIONS__K", "7")
+        monkeypatch.setenv("FRESHET_RECOMMENDATIONS__HIDE_SEEN_DAYS", "1.5")
+        monkeypatch.setenv("FRESHET_SCENARIOS__SIMILAR__HIDE_SEEN_DAYS", "0")
+        found = scenarios_of(load_settings())
+        assert [found[name].k for name in ("home", "similar")] == [7, 7]
+        assert [found[name].hide_seen_ms for name in ("home", "similar")] == [DAY_MS * 3 // 2, 0]
+
+    def test_everything_set_arrives(self, tmp_path: Path) -> None:
+        text = """[scenarios.sale]
+        basis = "last"
+        sources = ["new"]
+        filters = [{field = "price", max = 100}, {field = "brand", any_of = ["Acme"]},
+                   {field = "age_days", max = 30}]
+        price_band = [0.5, 2.0]
+        max_per_category = 3
+        max_per_brand = 2
+        diversity = 0.25
+        exploration = 0.1
+        hide_seen_days = 1
+        hide_bought_days = 2
+        k = 10
+        publish_after = ["purchase"]
+        """
+        assert scenarios_of(load_settings(write(tmp_path / "f.toml", text)))["sale"] == Scenario(
+            name="sale",
+            k=10,
+            basis="last",
+            sources=("new",),
+            hide_seen_ms=DAY_MS,
+            hide_bought_ms=2 * DAY_MS,
+            filter=ItemFilter(max_price=100.0, any_brand=("Acme",)),
+            price_band=(0.5, 2.0),
+            max_age_ms=30 * DAY_MS,
+            max_per_category=3,
+            max_per_brand=2,
+            diversity=0.25,
+            exploration=0.1,
+            publish_after=frozenset({EventType.PURCHASE}),
+        )
+
+    @pytest.mark.parametrize("name", ["Sale", "a b", "a" * 41, "über", '""'])
+    def test_a_wrong_name_is_refused(self, tmp_path: Path, name: str) -> None:
+        quoted = name if name == '""' else f'"{name}"'
+        with pytest.raises(SettingsError, match="a-z, 0-9 and -"):
+            load_settings(write(tmp_path / "f.toml", f"[scenarios.{quoted}]\n"))
+
+    def test_a_rule_on_an_unknown_field_names_scenario_and_fields(self, tmp_path: Path) -> None:
+        text = '[scenarios.sale]\nfilters = [{field = "colour", any_of = ["red"]}]\n'
+        with pytest.raises(SettingsError, match=r"SCENARIOS__SALE__FILTERS.*items have price.*age_days"):
+            load_settings(write(tmp_path / "f.toml", text))
+
+    def test_an_unknown_event_is_answered_with_those_that_there_are(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FRESHET_SCENARIOS__HOME__PUBLISH_AFTER", '["view"]')
+        with pytest.raises(SettingsError, match=r"HOME__PUBLISH_AFTER.*'click', 'purchase', 'cart'"):
+            load_settings()
+
+    def test_event_names_are_those_of_the_vocabulary(self) -> None:
+        assert scenarios_of(load_settings())["home"].publish_after == frozenset(EventType)
+
+    def test_rules_can_be_shown(self, tmp_path: Path) -> None:
+        text = '[scenarios.sale]\nfilters = [{field = "price", max = 5}]\n'
+        assert '"max":5' in load_settings(write(tmp_path / "f.toml", text)).model_dump_json()
