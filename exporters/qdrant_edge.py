@@ -10,9 +10,7 @@ run one after another, and stop every other thread of the process meanwhile, the
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +22,7 @@ import qdrant_edge as edge
 from encoders.errors import StoreError
 from exporters.exact_scan import LARGEST_SCAN, MirroredEngine
 from exporters.qdrant_conditions import AtLeast, Conditions
+from exporters.qdrant_edge_folder import is_shard, shard_folder, take_folder
 from exporters.qdrant_edge_types import (
     INDEX_TYPES,
     below,
@@ -41,8 +40,6 @@ from exporters.vector_store import Vector
 # Without a flush the log grows for ever (2 kB a user written); a flush takes about 20 ms.
 FLUSH_EVERY = 10_000
 LIMIT_STEP = 32
-
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class EdgeVectorStore(QdrantVectorStore):
@@ -67,7 +64,7 @@ class EdgeEngine:
         self._shards: dict[str, edge.EdgeShard] = {}
         self._layouts: dict[str, Layout] = {}
         self._unflushed = 0
-        self._lock_file: int | None = _take_folder(path)
+        self._lock_file: int | None = take_folder(path)
 
     def __repr__(self) -> str:
         return f"EdgeEngine({str(self._path)!r})"
@@ -179,14 +176,6 @@ class EdgeEngine:
         if self._lock_file is None:
             raise StoreError(f"the vector store in {self._path} is closed: open it again")
 
-    def _folder(self, collection: str) -> Path:
-        if not _FOLDER_NAME.fullmatch(collection):
-            raise StoreError(
-                f"{collection!r} cannot be the name of a collection: "
-                "use up to 200 letters, digits, dots, dashes and underscores"
-            )
-        return self._path / collection
-
     def _shard(self, collection: str) -> edge.EdgeShard:
         """The open shard of a collection that exists; opened here where another run made it."""
         shard = self._shards.get(collection)
@@ -195,8 +184,8 @@ class EdgeEngine:
         with self._lock:
             self._open_or_raise()
             if collection not in self._shards:
-                folder = self._folder(collection)
-                if not _is_shard(folder):
+                folder = shard_folder(self._path, collection)
+                if not is_shard(folder):
                     raise StoreError(
                         f"there is no collection {collection} in {self._path}: start a worker first"
                     )
@@ -210,12 +199,12 @@ class EdgeEngine:
         known = self._layouts.get(collection)
         if known is not None and (known.sizes, known.sparse) == (layout.sizes, layout.sparse):
             return self._shards[collection]
-        folder = self._folder(collection)
+        folder = shard_folder(self._path, collection)
         opened = self._shards.pop(collection, None)
         self._layouts.pop(collection, None)
         if opened is not None:
             opened.close()
-        make = edge.EdgeShard.load if _is_shard(folder) else edge.EdgeShard.create
+        make = edge.EdgeShard.load if is_shard(folder) else edge.EdgeShard.create
         self._shards[collection] = make(str(folder), edge_config(layout))
         self._layouts[collection] = layout
         return self._shards[collection]
@@ -231,26 +220,6 @@ class EdgeEngine:
                     shard.flush()
 
 
-def _take_folder(path: Path) -> int:
-    """Lock the folder for this process; the lock goes with the process, however it ends."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock_file = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"cannot keep vectors in {path}: {error.strerror}; name a folder to write to"
-        ) from error
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock_file)
-        raise StoreError(
-            f"the vectors in {path} are in use by another process: stop it, name another folder, "
-            "or use a Qdrant server, which several workers can share"
-        ) from error
-    return lock_file
-
-
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
     """The engine raises bare ``Exception`` and, for values of a wrong type, ``TypeError`` and its kin."""
@@ -261,7 +230,3 @@ def _translated(what: str) -> Iterator[None]:
     except Exception as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise StoreError(f"the Qdrant engine refused {what}: {first_line}") from error
-
-
-def _is_shard(folder: Path) -> bool:
-    return (folder / "edge_config.json").is_file()

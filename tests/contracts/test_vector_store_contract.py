@@ -10,6 +10,8 @@ import pytest
 from exporters.qdrant_edge import EdgeVectorStore
 from exporters.qdrant_server import ServerVectorStore
 from exporters.vector_store import VectorStore
+from tests.contracts.evidence_contract import EvidenceContract
+from tests.contracts.filter_contract import FilterContract
 from tests.contracts.vector_store_contract import DurableContract, VectorStoreContract
 from tests.fakes.memory_vector_store import MemoryVectorStore
 from tests.qdrant_http_server.process import QdrantHttpServer, qdrant_http_server
@@ -22,7 +24,17 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
-class TestEdge(VectorStoreContract, DurableContract):
+@pytest.fixture(scope="module")
+def server() -> Iterator[QdrantHttpServer]:
+    with quick_folder() as folder, qdrant_http_server(folder) as server:
+        yield server
+
+
+class WholeContract(VectorStoreContract, FilterContract, EvidenceContract):
+    """What every adapter is held to."""
+
+
+class TestEdge(WholeContract, DurableContract):
     @pytest.fixture
     def store(self, folder: Path) -> Iterator[VectorStore]:
         store = EdgeVectorStore(folder)
@@ -40,7 +52,7 @@ class TestEdge(VectorStoreContract, DurableContract):
         return reopened()
 
 
-class TestEdgeSearchedByTheEngine(VectorStoreContract):
+class TestEdgeSearchedByTheEngine(WholeContract):
     """Collections too large to be searched in memory; here, every one that has a vector."""
 
     @pytest.fixture
@@ -50,13 +62,10 @@ class TestEdgeSearchedByTheEngine(VectorStoreContract):
         store.close()
 
 
-class TestServer(VectorStoreContract, DurableContract):
+class TestServer(WholeContract, DurableContract):
     """Over HTTP, with the engine in another process; see ``tests/qdrant_http_server``."""
 
-    @pytest.fixture(scope="class")
-    def server(self) -> Iterator[QdrantHttpServer]:
-        with quick_folder() as folder, qdrant_http_server(folder) as server:
-            yield server
+    shared = True
 
     @pytest.fixture
     def url(self, server: QdrantHttpServer) -> str:
@@ -80,7 +89,7 @@ class TestServer(VectorStoreContract, DurableContract):
         return reopened()
 
 
-class TestMemory(VectorStoreContract):
+class TestMemory(WholeContract):
     @pytest.fixture
     def store(self) -> VectorStore:
         return MemoryVectorStore()

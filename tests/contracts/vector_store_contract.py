@@ -16,6 +16,7 @@ from encoders.errors import StoreError
 from exporters.vector_store import (
     CollectionNames,
     CounterRecord,
+    EvidenceRecord,
     ItemRecord,
     UserRecord,
     Vector,
@@ -48,6 +49,8 @@ def item(item_id: str, vector: Vector | None = None, **changes: object) -> ItemR
         text_digest="d1",
         source_offset=10,
         updated_at_ms=1_700_000_000_000,
+        brand="Ächt",
+        created_at_ms=1_600_000_000_000,
     )
     return replace(record, **changes)  # type: ignore[arg-type]
 
@@ -68,13 +71,16 @@ def user(user_id: str, sequence: int = 1, token: int = 1, **changes: object) -> 
     return replace(record, **changes)  # type: ignore[arg-type]
 
 
-def assert_same(actual: ItemRecord | UserRecord | None, expected: ItemRecord | UserRecord) -> None:
-    """Every field equal, vectors bit for bit and as float32."""
+Record = ItemRecord | UserRecord | EvidenceRecord
+
+
+def assert_same(actual: Record | None, expected: Record) -> None:
+    """Every field equal, arrays bit for bit and of the same type."""
     assert type(actual) is type(expected)
     for name in expected.__dataclass_fields__:
         left, right = getattr(actual, name), getattr(expected, name)
         if isinstance(right, np.ndarray):
-            assert left.dtype == np.float32
+            assert left.dtype == right.dtype, name
             np.testing.assert_array_equal(left, right, err_msg=name)
         else:
             assert left == right, name
@@ -91,6 +97,9 @@ def best(vectors: Vector, query: Vector, limit: int) -> list[str]:
 
 class VectorStoreContract:
     """Inherit it and give a fixture ``store``: an empty store with nothing ensured."""
+
+    shared = False
+    """Whether another process may write to the adapter's store."""
 
     @pytest.fixture
     def empty(self, store: VectorStore) -> VectorStore:
@@ -134,13 +143,16 @@ class VectorStoreContract:
         with pytest.raises(StoreError):
             empty.nearest_items(NAMES, np.ones((1, 3), dtype=np.float32), [1])
 
+    def test_it_says_whether_others_may_write(self, store: VectorStore) -> None:
+        assert store.shared is self.shared
+
     def test_ping_answers(self, store: VectorStore) -> None:
         store.ping()
 
     # -- items
 
     def test_an_item_comes_back_as_it_was_written(self, empty: VectorStore) -> None:
-        written = item("i", price=None, available=False, categories=())
+        written = item("i", price=None, available=False, categories=(), brand=None, created_at_ms=0)
         empty.upsert_items(NAMES, [written])
         assert_same(empty.retrieve_items(NAMES, ["i"], with_text=True)[0], written)
 
@@ -412,10 +424,13 @@ class DurableContract:
         store.upsert_users(NAMES, [user("u")])
         store.upsert_items(NAMES, [item("i")])
         store.upsert_counters(NAMES, [CounterRecord("c", b"1", 1)])
+        written = EvidenceRecord("i", np.array([7], np.uint32), np.ones(1, np.float32), b"2", 3, 4, 5)
+        store.upsert_evidence(NAMES, [written])
         again = next(reopen)
         assert_same(again.retrieve_users(NAMES, ["u"])[0], user("u"))
         assert_same(again.retrieve_items(NAMES, ["i"], with_text=True)[0], item("i"))
         assert again.read_counters(NAMES) == [CounterRecord("c", b"1", 1)]
+        assert_same(again.retrieve_evidence(NAMES, ["i"])[0], written)
 
     def test_sizes_are_compared_after_a_reopening(
         self, store: VectorStore, reopen: Iterator[VectorStore]

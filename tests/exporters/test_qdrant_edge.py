@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import qdrant_edge as edge
 
 from encoders.errors import StoreError
-from exporters.qdrant_edge import EdgeVectorStore
-from exporters.vector_store import CollectionNames
+from exporters.qdrant_edge import EdgeEngine, EdgeVectorStore
+from exporters.qdrant_points import EVIDENCE_LAYOUT, Layout, evidence_point, item_point, point_id
+from exporters.vector_store import CollectionNames, ItemFilter, dimension_of
+from tests.contracts.evidence_contract import evidence, neighbours
 from tests.contracts.vector_store_contract import NAMES, SIZES, assert_same, item, user
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -139,3 +143,57 @@ def test_waiting_users_can_be_written_while_they_are_read(tmp_path: Path) -> Non
         store.upsert_users(NAMES, [user(record.user_id, 2, waiting=0) for record in page])
     store.close()
     assert sorted(seen) == sorted(f"u{n}" for n in range(1200))
+
+
+def test_qdrant_ranks_by_evidence_as_the_sum_over_a_users_recent_items_does(tmp_path: Path) -> None:
+    """Why neighbours are a sparse vector: one query gives what co-visitation with recent items gives."""
+    rng = np.random.default_rng(5)
+    ids = [f"i{n}" for n in range(200)]
+    weights = rng.exponential(size=(200, 200)) * (rng.random((200, 200)) < 0.1)  # [item, neighbour]
+    recent = {7: 1.0, 30: 0.7, 31: 0.49, 150: 0.343}
+    engine = EdgeEngine(tmp_path)
+    engine.ensure("evidence", EVIDENCE_LAYOUT)
+    records = [
+        evidence(ids[row], **neighbours({ids[n]: weights[row, n] for n in np.flatnonzero(weights[row])}))
+        for row in range(200)
+    ]
+    engine.upsert_newer("evidence", [evidence_point(record) for record in records], "sequence")
+    query = edge.SparseVector([dimension_of(ids[n]) for n in recent], list(recent.values()))
+    hits = engine._shard("evidence").query(
+        edge.QueryRequest(limit=200, query=edge.Query.Nearest(query, using="neighbours"))
+    )
+    engine.close()
+    scores = weights[:, list(recent)] @ np.array(list(recent.values()))  # [item]
+    order = [row for row in np.argsort(-scores, kind="stable") if scores[row] > 0]
+    assert [hit.id for hit in hits] == [point_id(ids[row]) for row in order]
+    np.testing.assert_allclose([hit.score for hit in hits], scores[order], rtol=1e-5)
+
+
+def test_items_of_an_older_version_are_read_and_filtered(tmp_path: Path) -> None:
+    """It wrote neither ``brand`` nor ``created_at``, and indexed fewer keys."""
+    engine = EdgeEngine(tmp_path)
+    engine.ensure(
+        NAMES.items,
+        Layout(
+            {"item": SIZES.item, "text": SIZES.text},
+            frozenset({"item"}),
+            indexes={"available": "integer", "updated_at": "integer"},
+        ),
+    )
+    point = item_point(item("i", price=5.0))
+    older = {key: value for key, value in point.payload.items() if key not in ("brand", "created_at")}
+    engine.upsert_newer(NAMES.items, [replace(point, payload=older)], "source_offset")
+    engine.close()
+    store = EdgeVectorStore(tmp_path)
+    store.ensure_collections(NAMES, SIZES)
+    stored = store.retrieve_items(NAMES, ["i"], with_text=True)[0]
+    passing = [
+        ItemFilter(max_price=5, any_category=("Home",)),
+        ItemFilter(no_brand=("b",), created_since_ms=0),
+    ]
+    failing = [ItemFilter(any_brand=("b",)), ItemFilter(created_since_ms=1)]
+    queries = np.stack([item("i").vector] * 4)
+    found = store.nearest_items(NAMES, queries, [1] * 4, [*passing, *failing])
+    store.close()
+    assert_same(stored, item("i", price=5.0, brand=None, created_at_ms=0))
+    assert [len(hits) for hits in found] == [1, 1, 0, 0]

@@ -13,12 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from encoders.errors import SettingsError, StoreError, StoreUnavailable
 from exporters.qdrant_address import Tls
 from exporters.qdrant_faults import Retries
 from exporters.qdrant_server import ServerVectorStore
+from exporters.vector_store import ItemFilter
 from tests.contracts.vector_store_contract import NAMES, SIZES, assert_same, item, user
 from tests.qdrant_http_server.process import QdrantHttpServer, qdrant_http_server
 from tests.qdrant_http_server.quick_folder import quick_folder
@@ -193,6 +195,17 @@ def test_waits_grow_up_to_a_limit_and_never_agree(
         connect(retries=patient).ping()
     assert all(wait <= limit for wait, limit in zip(waits, [1, 2, 4, 4, 4, 4, 4], strict=True))
     assert len(set(waits)) == 7
+
+
+def test_queries_with_different_filters_are_one_request(
+    server: QdrantHttpServer, store: ServerVectorStore
+) -> None:
+    store.upsert_items(NAMES, [item("i", price=10.0)])
+    server.behave()
+    filters = [None, ItemFilter(max_price=5), ItemFilter(min_price=5)]
+    found = store.nearest_items(NAMES, np.stack([item("i").vector] * 3), [3] * 3, filters)
+    assert [len(hits) for hits in found] == [1, 0, 1]
+    assert server.calls()[f"/collections/{NAMES.items}/points/query/batch"] == 1
 
 
 # -- refusals
