@@ -45,7 +45,7 @@ class ScenarioSettings(Section):
     price_band: tuple[Factor, Factor] | None = Field(
         None, description="Least and most of an item's price over the user's usual price."
     )
-    max_per_category: Cap | None = Field(None, description="Items of one main category in a list.")
+    max_per_category: Cap | None = Field(None, description="Items of one (narrowest) category in a list.")
     max_per_brand: Cap | None = Field(None, description="Items of one brand in a list.")
     diversity: float = Field(0.0, ge=0, le=1, description="How strongly lookalikes are kept apart.")
     exploration: float = Field(0.0, ge=0, le=0.5, description="Share of the list given to new items.")
