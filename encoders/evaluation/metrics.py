@@ -76,7 +76,8 @@ def novelty(recommended: Ranks, popularity: Values) -> Values:
     share = (popularity + 1.0) / (popularity + 1.0).sum()
     real = recommended >= 0
     total: Values = np.where(real, -np.log2(share)[recommended], 0.0).sum(axis=1)
-    return total / np.maximum(real.sum(axis=1), 1)
+    information: Values = total / np.maximum(real.sum(axis=1), 1)
+    return information
 
 
 def diversity(recommended: Ranks, vectors: Scores) -> Values:

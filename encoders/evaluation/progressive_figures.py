@@ -21,9 +21,10 @@ ACCURACY = {
     "mrr": metrics.mrr,
 }
 WITH_INTERVAL = ("ndcg_at_10", "recall_at_10")
-GROUPS = ("all", "known_users", "new_users", "new_items")
+GROUPS = ("all", "known_users", "new_users", "new_items", "new_items_again")
 """``known_users`` had an event before the split. ``new_items`` holds the baskets with an item that arrived
-after it, and those items are its only targets."""
+after it, and those items are its only targets. ``new_items_again`` leaves out the basket with which an item
+arrives: as the catalogue learns of it just then, to recommend the newest item is to know the future."""
 _ROWS = 4_096
 """Lists whose vectors are held in memory at a time."""
 
@@ -78,11 +79,13 @@ def _groups(replayed: Replayed, past: Events, stage: Stage) -> dict[str, tuple[I
     ranks = replayed.ranks
     known = np.isin(replayed.users, past.users)
     new = (replayed.targets != PADDING) & ~stage.arrived[replayed.targets]
+    arriving = stage.arrivals[replayed.targets] == replayed.seconds[:, None]
     chosen = {
         "all": ranks,
         "known_users": np.where(known[:, None], ranks, 0),
         "new_users": np.where(known[:, None], 0, ranks),
         "new_items": np.where(new, ranks, 0),
+        "new_items_again": np.where(new & ~arriving, ranks, 0),
     }
     rows = {group: np.flatnonzero((ranks > 0).any(axis=1)) for group, ranks in chosen.items()}
     return {group: (rows[group], chosen[group][rows[group]]) for group in GROUPS}

@@ -30,7 +30,13 @@ CASES = replayed([[1, 0], [0, 2], [3]], [[0, -1], [2, 1], [0, -1]], [0, 0, 2])
 def test_groups_hold_their_cases_and_users():
     found = figures(CASES, PAST, STAGE)
     counts = {group: (row["cases"], row["users"]) for group, row in found.items()}
-    assert counts == {"all": (3, 2), "known_users": (2, 1), "new_users": (1, 1), "new_items": (1, 1)}
+    assert counts == {
+        "all": (3, 2),
+        "known_users": (2, 1),
+        "new_users": (1, 1),
+        "new_items": (1, 1),
+        "new_items_again": (1, 1),
+    }
 
 
 def test_metrics_are_means_over_the_baskets_of_a_group():
@@ -47,6 +53,12 @@ def test_of_new_items_only_they_are_targets():
     found = figures(CASES, PAST, STAGE)["new_items"]
     assert found["recall_at_10"] == 1.0
     assert found["ndcg_at_10"] == pytest.approx(1 / np.log2(3))
+
+
+def test_the_basket_that_an_item_arrives_with_is_no_later_one():
+    arriving = replayed([[2], [2]], [[2], [2]], [0, 0])  # at 3 s, when item 2 arrives, and at 4 s
+    found = figures(arriving, PAST, STAGE)
+    assert (found["new_items"]["cases"], found["new_items_again"]["cases"]) == (2, 1)
 
 
 def test_coverage_is_of_the_items_that_arrived():

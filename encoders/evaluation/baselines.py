@@ -1,0 +1,119 @@
+"""The baselines of the progressive protocol by name, and how their settings were chosen.
+
+One setting at a time is varied over its values while the others stay, the best by validation NDCG@10 is kept,
+in ``ROUNDS`` rounds: the past is split again, so that the test part is not looked at. The results stand in
+``TUNED``; ``freshet evaluate --tune`` does it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from encoders.evaluation.progressive import QUANTILE, ProgressiveMethod, run, validation
+from encoders.evaluation.progressive_figures import figures
+from encoders.evaluation.streaming_als import StreamingALS
+from encoders.evaluation.streaming_covisitation import StreamingCovisitation
+from encoders.evaluation.streaming_neighbours import StreamingNeighbours
+from encoders.evaluation.streaming_popularity import StreamingNewest, StreamingPopularity, StreamingRepeats
+from encoders.evaluation.streaming_text import StreamingText
+from encoders.evaluation.timeline import Timeline, Vectors
+
+Values = tuple[float | int, ...]
+Settings = dict[str, float | int]
+Factory = Callable[..., ProgressiveMethod]
+
+BASELINES: dict[str, Factory] = {
+    "newest": StreamingNewest,
+    "popularity": StreamingPopularity,
+    "popularity-7-days": lambda: StreamingPopularity(7),
+    "own-history": StreamingRepeats,
+    "covisitation": StreamingCovisitation,
+    "vsknn": StreamingNeighbours,
+    "als": StreamingALS,
+    "decayed-text": StreamingText,
+}
+"""In the order of the table."""
+ROUNDS = 2
+OWN: Values = (0.0, 0.25, 0.5, 1.0, 2.0)
+GRIDS: dict[str, dict[str, Values]] = {
+    "own-history": {"decay": (0.9, 0.95, 0.98, 0.99, 0.995, 1.0)},
+    "covisitation": {
+        "own": OWN,
+        "exponent": (0.0, 0.15, 0.25, 0.35, 0.5),
+        "decay": (0.6, 0.8, 0.9, 0.95, 1.0),
+        "window": (5, 10, 20, 40),
+        "length": (10, 20, 50, 100),
+        "age_days": (14.0, 45.0, 90.0, 365.0),
+    },
+    "vsknn": {
+        "own": OWN,
+        "neighbours": (50, 100, 200, 500, 1_000),
+        "decay": (0.6, 0.8, 0.9, 0.95, 1.0),
+        "shrink": (0.0, 0.25, 0.5, 0.75, 1.0),
+        "length": (10, 20, 50, 100),
+    },
+    "als": {
+        "own": OWN,
+        "factors": (16, 32, 64, 128),
+        "alpha": (1.0, 5.0, 10.0, 20.0, 40.0),
+        "regularization": (0.01, 0.1, 1.0, 10.0),
+        "decay": (0.8, 0.9, 0.95, 0.98, 1.0),
+        "length": (20, 50, 100, 500),
+    },
+    "decayed-text": {
+        "own": OWN,
+        "decay": (0.6, 0.8, 0.9, 0.95, 1.0),
+        "length": (10, 20, 50, 100),
+        "dim": (32, 64, 128, 384),
+    },
+}
+"""Values tried of each setting; popularity has none. ``own`` is left at 0 where nothing repeats."""
+
+TUNED: dict[str, dict[str, Settings]] = {}
+"""By data set and baseline: what tuning chose. Another data set gets the defaults."""
+
+
+def baseline(name: str, dataset: str, settings: Mapping[str, float | int] | None = None) -> ProgressiveMethod:
+    """Make a baseline with ``settings``, or those chosen for the data set."""
+    chosen: Mapping[str, Any] = TUNED.get(dataset, {}).get(name, {}) if settings is None else settings
+    return BASELINES[name](**chosen)
+
+
+def names_for(timeline: Timeline) -> list[str]:
+    """The baselines that mean something on a data set: none that repeats where nothing repeats."""
+    return [name for name in BASELINES if timeline.repeats or name != "own-history"]
+
+
+def tune(
+    name: str, timeline: Timeline, text_vectors: Vectors | None = None
+) -> Iterator[tuple[Settings, float]]:
+    """Settings tried, the defaults first, and the NDCG@10 of each on the last fifth of the past."""
+    inner = validation(timeline)
+    best: Settings = {}
+    tried = {_key(best): ndcg(baseline(name, timeline.name, best), inner, text_vectors)}
+    yield best, tried[_key(best)]
+    for setting, values in _varied(name, timeline.repeats):
+        for trial in [{**best, setting: value} for value in values]:
+            if _key(trial) in tried:
+                continue
+            tried[_key(trial)] = ndcg(baseline(name, timeline.name, trial), inner, text_vectors)
+            yield trial, tried[_key(trial)]
+            if tried[_key(trial)] > tried[_key(best)]:
+                best = trial
+
+
+def _varied(name: str, repeats: bool) -> list[tuple[str, Values]]:
+    grid = GRIDS.get(name, {})
+    return [(key, values) for key, values in grid.items() if repeats or key != "own"] * ROUNDS
+
+
+def _key(settings: Settings) -> tuple[tuple[str, float | int], ...]:
+    return tuple(sorted(settings.items()))
+
+
+def ndcg(method: ProgressiveMethod, timeline: Timeline, text_vectors: Vectors | None = None) -> float:
+    """NDCG@10 of all baskets of the timeline's last fifth."""
+    replayed, stage = run(method, timeline, text_vectors)
+    past, _ = timeline.events.split(QUANTILE)
+    return figures(replayed, past, stage)["all"]["ndcg_at_10"]
