@@ -12,6 +12,7 @@ from typing import Any
 
 from encoders.evaluation.progressive import QUANTILE, ProgressiveMethod, run, validation
 from encoders.evaluation.progressive_figures import figures
+from encoders.evaluation.streaming import StreamingMethod
 from encoders.evaluation.streaming_als import StreamingALS
 from encoders.evaluation.streaming_covisitation import StreamingCovisitation
 from encoders.evaluation.streaming_neighbours import StreamingNeighbours
@@ -21,7 +22,7 @@ from encoders.evaluation.timeline import Timeline, Vectors
 
 Values = tuple[float | int, ...]
 Settings = dict[str, float | int]
-Factory = Callable[..., ProgressiveMethod]
+Factory = Callable[..., StreamingMethod]
 
 BASELINES: dict[str, Factory] = {
     "newest": StreamingNewest,
@@ -35,11 +36,12 @@ BASELINES: dict[str, Factory] = {
 }
 """In the order of the table."""
 ROUNDS = 2
-OWN: Values = (0.0, 0.25, 0.5, 1.0, 2.0)
+OWN: dict[str, Values] = {"own": (0.0, 0.5, 1.0, 2.0, 4.0, 8.0), "own_decay": (0.9, 0.98, 1.0)}
+"""Of ``StreamingMethod.adding_own``."""
 GRIDS: dict[str, dict[str, Values]] = {
     "own-history": {"decay": (0.9, 0.95, 0.98, 0.99, 0.995, 1.0)},
     "covisitation": {
-        "own": OWN,
+        **OWN,
         "exponent": (0.0, 0.15, 0.25, 0.35, 0.5),
         "decay": (0.6, 0.8, 0.9, 0.95, 1.0),
         "window": (5, 10, 20, 40),
@@ -47,14 +49,14 @@ GRIDS: dict[str, dict[str, Values]] = {
         "age_days": (14.0, 45.0, 90.0, 365.0),
     },
     "vsknn": {
-        "own": OWN,
+        **OWN,
         "neighbours": (50, 100, 200, 500, 1_000),
         "decay": (0.6, 0.8, 0.9, 0.95, 1.0),
         "shrink": (0.0, 0.25, 0.5, 0.75, 1.0),
         "length": (10, 20, 50, 100),
     },
     "als": {
-        "own": OWN,
+        **OWN,
         "factors": (16, 32, 64, 128),
         "alpha": (1.0, 5.0, 10.0, 20.0, 40.0),
         "regularization": (0.01, 0.1, 1.0, 10.0),
@@ -62,13 +64,13 @@ GRIDS: dict[str, dict[str, Values]] = {
         "length": (20, 50, 100, 500),
     },
     "decayed-text": {
-        "own": OWN,
+        **OWN,
         "decay": (0.6, 0.8, 0.9, 0.95, 1.0),
         "length": (10, 20, 50, 100),
         "dim": (32, 64, 128, 384),
     },
 }
-"""Values tried of each setting; popularity has none. ``own`` is left at 0 where nothing repeats."""
+"""Values tried of each setting; popularity has none. ``OWN`` is left out where nothing repeats."""
 
 TUNED: dict[str, dict[str, Settings]] = {}
 """By data set and baseline: what tuning chose. Another data set gets the defaults."""
@@ -77,7 +79,9 @@ TUNED: dict[str, dict[str, Settings]] = {}
 def baseline(name: str, dataset: str, settings: Mapping[str, float | int] | None = None) -> ProgressiveMethod:
     """Make a baseline with ``settings``, or those chosen for the data set."""
     chosen: Mapping[str, Any] = TUNED.get(dataset, {}).get(name, {}) if settings is None else settings
-    return BASELINES[name](**chosen)
+    own = {key: chosen[key] for key in OWN if key in chosen}
+    method = BASELINES[name](**{key: value for key, value in chosen.items() if key not in own})
+    return method.adding_own(**own) if own else method
 
 
 def names_for(timeline: Timeline) -> list[str]:
@@ -105,7 +109,7 @@ def tune(
 
 def _varied(name: str, repeats: bool) -> list[tuple[str, Values]]:
     grid = GRIDS.get(name, {})
-    return [(key, values) for key, values in grid.items() if repeats or key != "own"] * ROUNDS
+    return [(key, values) for key, values in grid.items() if repeats or key not in OWN] * ROUNDS
 
 
 def _key(settings: Settings) -> tuple[tuple[str, float | int], ...]:

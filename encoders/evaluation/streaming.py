@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
@@ -13,9 +14,8 @@ from encoders.evaluation.timeline import Basket, Events, Floats, Integers, Stage
 
 TYPE_WEIGHTS = np.array([1.0, 3.0, 2.0, 0.0, 1.0])
 """By ``EventType``: click, purchase, cart, dislike, rating."""
-OWN_DECAY = 0.99
 OWN_LENGTH = 1_000
-"""Newest events of a user's own history, and how much less each step of age counts."""
+"""Newest events of a user's own history that count."""
 FILL = 1e-6
 """Of a row's largest score: what popularity adds, so that it orders only what a method is silent about."""
 
@@ -74,8 +74,14 @@ class StreamingMethod(ABC):
     """
 
     name: str
-    own: float = 0.0
-    """What the item that a user had most often adds to its score, as a share of the largest score."""
+    _own, _own_decay = 0.0, 1.0
+
+    def adding_own(self, own: float = 0.0, own_decay: float = 1.0) -> Self:
+        """Add what the user had: ``own``, as a share of the largest score, to the item he had most often,
+        less to the others, older events counting less by ``own_decay`` each step.
+        """
+        self._own, self._own_decay = own, own_decay
+        return self
 
     def fit(self, past: Events, stage: Stage) -> None:
         """Learn the past."""
@@ -90,9 +96,9 @@ class StreamingMethod(ABC):
     def recommend(self, users: Integers, seconds: Floats, k: int) -> Integers:
         """Users [b] at times [b] -> [b, k], best first."""
         scores = self._scores(users, seconds)  # [b, n_items]
-        if self.own:
+        if self._own:
             largest = np.maximum(scores.max(axis=1, keepdims=True), FILL)
-            scores = scores + self.own * largest * self._own_history(users)
+            scores = scores + self._own * largest * self._own_history(users, self._own_decay)
         popular = self._fallback.at(float(seconds.min()))
         scale = FILL * np.maximum(np.abs(scores).max(axis=1, keepdims=True), FILL)
         scores = scores + scale * popular / max(float(popular.max()), 1.0)
@@ -105,7 +111,7 @@ class StreamingMethod(ABC):
             self._histories.add(basket)
             self._fallback.add(basket.items, np.full(len(basket.items), basket.seconds))
 
-    def _own_history(self, users: Integers, decay: float = OWN_DECAY) -> Floats:
+    def _own_history(self, users: Integers, decay: float) -> Floats:
         """Decayed counts of what each user [b] had, the largest 1 -> [b, n_items]."""
         counts = np.zeros((len(users), self._stage.n_items))
         for row, user in enumerate(users.tolist()):

@@ -29,15 +29,14 @@ class StreamingALS(StreamingMethod):
         alpha: float = 10.0,
         length: int = 100,
         decay: float = 1.0,
-        own: float = 0.0,
         iterations: int = 15,
         seed: int = 0,
     ) -> None:
         """An item's confidence is 1 + ``alpha`` times its weighted events; ``length`` newest events are
-        folded in, older ones decayed each step; ``own`` as in ``StreamingMethod``.
+        folded in, older ones decayed each step.
         """
         self._factors, self._regularization, self._alpha = factors, regularization, alpha
-        self._length, self._decay, self.own = length, decay, own
+        self._length, self._decay = length, decay
         self._iterations, self._seed = iterations, seed
 
     def _start(self, past: Events) -> None:

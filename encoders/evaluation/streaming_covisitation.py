@@ -33,10 +33,9 @@ class StreamingCovisitation(StreamingMethod):
         decay: float = 0.8,
         length: int = 20,
         age_days: float = 90.0,
-        own: float = 0.0,
     ) -> None:
         """``window`` .. ``age_days`` as in ``CovisitationConfig``; ``decay`` of the ``length`` newest events
-        of the asking user, each step; ``own`` as in ``StreamingMethod``.
+        of the asking user, each step.
         """
         self._config = CovisitationConfig(
             window=window,
@@ -44,7 +43,7 @@ class StreamingCovisitation(StreamingMethod):
             age_half_life_seconds=age_days * 86_400.0,
             type_weights=tuple(TYPE_WEIGHTS.tolist()),
         )
-        self._decay, self._length, self.own = decay, length, own
+        self._decay, self._length = decay, length
 
     def _start(self, past: Events) -> None:
         n = self._stage.n_items

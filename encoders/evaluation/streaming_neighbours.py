@@ -29,13 +29,12 @@ class StreamingNeighbours(StreamingMethod):
         decay: float = 0.9,
         length: int = 50,
         shrink: float = 0.5,
-        own: float = 0.0,
     ) -> None:
         """``decay`` of the ``length`` newest items, each step; ``shrink``: the power of a neighbour's number
-        of items that divides his similarity (½: cosine); ``own`` as in ``StreamingMethod``.
+        of items that divides his similarity (½: cosine).
         """
         self._k, self._decay, self._length = neighbours, decay, length
-        self._shrink, self.own = shrink, own
+        self._shrink = shrink
 
     def _start(self, past: Events) -> None:
         users, n = self._stage.n_users, self._stage.n_items

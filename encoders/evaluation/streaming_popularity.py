@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from encoders.config import DAY_SECONDS
-from encoders.evaluation.streaming import OWN_DECAY, PopularityBoard, StreamingMethod
+from encoders.evaluation.streaming import PopularityBoard, StreamingMethod
 from encoders.evaluation.timeline import Basket, Events, Floats, Integers
 
 
@@ -38,7 +38,7 @@ class StreamingRepeats(StreamingMethod):
 
     name = "own-history"
 
-    def __init__(self, decay: float = OWN_DECAY) -> None:
+    def __init__(self, decay: float = 1.0) -> None:
         """``decay`` of older events, each step."""
         self._decay = decay
 

@@ -17,11 +17,9 @@ class StreamingText(StreamingMethod):
 
     name = "decayed-text"
 
-    def __init__(self, decay: float = 0.8, length: int = 20, dim: int = 128, own: float = 0.0) -> None:
-        """``decay`` of the ``length`` newest events, each step; ``dim`` whitened dimensions are kept;
-        ``own`` as in ``StreamingMethod``.
-        """
-        self._decay, self._length, self._dim, self.own = decay, length, dim, own
+    def __init__(self, decay: float = 0.8, length: int = 20, dim: int = 128) -> None:
+        """``decay`` of the ``length`` newest events, each step; ``dim`` whitened dimensions are kept."""
+        self._decay, self._length, self._dim = decay, length, dim
 
     def _start(self, past: Events) -> None:
         self._vectors = whitened(self._stage, self._dim).astype(np.float64)
