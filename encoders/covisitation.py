@@ -44,7 +44,7 @@ class CovisitationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     distance_decay: Fraction = 0.9
     backward: Fraction = 0.8
     """Share of a pair's weight that counts against its direction."""
-    type_weights: tuple[Weight, ...] = (1.0, 3.0)
+    type_weights: tuple[Weight, ...] = (1.0, 3.0, 2.0, 0.0, 1.0)
     """By ``EventType``; a type beyond the end weighs nothing."""
     pair_half_life_seconds: PositiveFloat = 7 * DAY_SECONDS
     age_half_life_seconds: PositiveFloat = 90 * DAY_SECONDS
@@ -52,6 +52,10 @@ class CovisitationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """Strongest neighbours that an item keeps."""
     exponent: Fraction = 0.25
     """Of the totals that divide a weight when it is read."""
+
+    def strength(self, event_type: int) -> float:
+        """What an event of a type weighs."""
+        return _type_weight(event_type, self)
 
 
 class Visit(NamedTuple, Generic[Item]):

@@ -60,6 +60,10 @@ class Row:
     recent: float
 
 
+NOTHING = Row(np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 0.0, 0.0)
+"""The row of an item that nobody has turned to yet."""
+
+
 class Evidence:
     """Arrays over item rows 0 to n - 1. Not thread-safe: whoever shares it brings the lock."""
 

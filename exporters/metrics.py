@@ -66,6 +66,12 @@ class Metrics:
         )
         self.cached_users = Gauge("freshet_cached_users", "User states in memory.", registry=registry)
         self.known_items = Gauge("freshet_known_items", "Items in the worker's replica.", registry=registry)
+        self.evidence = Counter(
+            "freshet_evidence_additions",
+            "What events add to items: merged, repeated (sent again after a fault), or of an unknown item.",
+            ["outcome"],
+            registry=registry,
+        )
         self.conflicts = Counter(
             "freshet_store_conflicts", "User writes that lost to another worker.", registry=registry
         )

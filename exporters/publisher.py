@@ -23,6 +23,8 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    partition: int | None = None
+    """``None``: that of the key."""
 
 
 class Publisher(Protocol):
@@ -30,6 +32,9 @@ class Publisher(Protocol):
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Return when every message is acknowledged; raise ``BrokerUnavailable`` when one may be missing."""
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic (without prefix) has; raises ``BrokerUnavailable``."""
 
 
 class KafkaPublisher:
@@ -77,10 +82,24 @@ class KafkaPublisher:
         try:
             deliveries = [
                 await producer.send(
-                    self._prefix + one.topic, value=one.value, key=one.key, headers=list(one.headers)
+                    self._prefix + one.topic,
+                    value=one.value,
+                    key=one.key,
+                    partition=one.partition,
+                    headers=list(one.headers),
                 )
                 for one in messages
             ]
             await asyncio.wait_for(asyncio.gather(*deliveries), self._timeout + 5.0)
         except (KafkaError, OSError, TimeoutError) as error:
             raise BrokerUnavailable(f"not every message was delivered: {error!r}") from None
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has; asks the broker once."""
+        producer = self._producer
+        if producer is None:
+            raise BrokerUnavailable("the publisher is not connected")
+        try:
+            return len(await asyncio.wait_for(producer.partitions_for(self._prefix + topic), self._timeout))
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise BrokerUnavailable(f"cannot ask Kafka about {self._prefix}{topic}: {error!r}") from None

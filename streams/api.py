@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +13,15 @@ from aiohttp import web
 from encoders.errors import StoreError, StoreUnavailable
 from streams.lookup import Answer, recommend
 from streams.openapi import document
-from streams.recommending import Rules
+from streams.rules import RuleError, parse_filters, rules_of
+from streams.scenarios import Scenario, narrowed
 from streams.serving import Serving
 from streams.sessions import SessionRequest, UnknownItems, recommend_session
 
 log = logging.getLogger(__name__)
 
 LARGEST_K = 200
+PARAMETERS = ("k", "scenario", "filter")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _session = msgspec.json.Decoder(SessionRequest)
 
@@ -35,9 +37,9 @@ class Refused(Exception):
 class RecommendationApi:
     """``GET /recommendations/{user_id}``, ``POST /recommendations`` and ``GET /openapi.json``."""
 
-    def __init__(self, serving: Serving, rules: Rules) -> None:
+    def __init__(self, serving: Serving, scenarios: Mapping[str, Scenario]) -> None:
         self._serving = serving
-        self._rules = rules
+        self._scenarios = scenarios
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -46,41 +48,61 @@ class RecommendationApi:
         app.router.add_get("/openapi.json", self._describe)
 
     async def _of_user(self, request: web.Request) -> web.Response:
-        unknown = set(request.query) - {"k"}
+        unknown = set(request.query) - set(PARAMETERS)
         if unknown:
-            raise Refused(400, f"unknown parameter {sorted(unknown)[0]!r}: there is only k")
-        rules = replace(self._rules, k=_k(request.query.get("k"), self._rules.k))
+            raise Refused(400, f"unknown parameter {sorted(unknown)[0]!r}: there are {', '.join(PARAMETERS)}")
+        k = _k(request.query.get("k"))
+        scenario = self._scenario(request.query.get("scenario", "home"), k)
+        scenario = narrowed(scenario, parse_filters(request.query.getall("filter", [])))
         user_id = request.match_info["user_id"]
         if len(user_id) > 256:
             raise Refused(400, "a user_id has at most 256 characters")
         serving = self._serving
-        answer = await serving.in_thread(recommend, serving.store, serving.names, user_id, rules)
-        return web.json_response(answer_fields(answer, self._serving.model.version) | {"user_id": user_id})
+        answer = await serving.in_thread(
+            recommend, serving.store, serving.names, serving.recommender, user_id, scenario
+        )
+        return web.json_response(
+            answer_fields(answer, scenario, self._serving.model.version) | {"user_id": user_id}
+        )
 
     async def _of_session(self, request: web.Request) -> web.Response:
         try:
             body = _session.decode(await request.read())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Refused(400, f"the body is not a session: {error}; see /openapi.json") from None
+        scenario = narrowed(self._scenario(body.scenario, body.k), rules_of(body.filters))
         try:
-            answer, unknown = await self._serving.in_thread(recommend_session, self._serving, body)
+            answer, unknown = await self._serving.in_thread(recommend_session, self._serving, body, scenario)
         except UnknownItems as error:
             raise Refused(422, str(error)) from None
         return web.json_response(
-            answer_fields(answer, self._serving.model.version) | {"unknown_items": unknown}
+            answer_fields(answer, scenario, self._serving.model.version) | {"unknown_items": unknown}
         )
+
+    def _scenario(self, name: str, k: int | None) -> Scenario:
+        """The scenario of this name, with another number of items where one is asked for."""
+        scenario = self._scenarios.get(name)
+        if scenario is None:
+            raise Refused(400, f"there is no scenario {name!r}: there are {', '.join(self._scenarios)}")
+        return scenario if k is None else replace(scenario, k=k)
 
     async def _describe(self, request: web.Request) -> web.Response:
         return web.json_response(document())
 
 
-def answer_fields(answer: Answer, model_version: str) -> dict[str, Any]:
+def answer_fields(answer: Answer, scenario: Scenario, model_version: str) -> dict[str, Any]:
     """An answer as JSON shows it, less who asked."""
     items = [
-        {"item_id": one.item_id, "score": one.score, "title": record.title if record else None}
+        {
+            "item_id": one.item_id,
+            "score": one.score,
+            "title": record.title if record else None,
+            "reason": msgspec.to_builtins(one.reason),
+        }
         for one, record in zip(answer.items, answer.records, strict=True)
     ]
     return {
+        "scenario": scenario.name,
         "basis": answer.basis,
         "events": answer.events,
         "model_version": model_version,
@@ -95,6 +117,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except Refused as error:
         return _error(error.status, str(error))
+    except RuleError as error:
+        return _error(400, str(error))
     except web.HTTPException as error:
         return _error(error.status, f"{error.reason}: {request.method} {request.path}")
     except StoreUnavailable:
@@ -107,9 +131,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _error(500, "a fault of the worker; its log says which")
 
 
-def _k(text: str | None, default: int) -> int:
+def _k(text: str | None) -> int | None:
     if text is None:
-        return default
+        return None
     if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= LARGEST_K:
         raise Refused(400, f"k must be a whole number from 1 to {LARGEST_K}")
     return int(text)

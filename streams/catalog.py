@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,17 @@ EPOCH_SHIFT = 40
 def text_digest(text: str) -> str:
     """Names a text, so that an unchanged one is not encoded again."""
     return blake2b(text.encode(errors="replace"), digest_size=12).hexdigest()
+
+
+class Arrived(NamedTuple):
+    """The last message of an item; ``rank`` is its epoch and offset, ``at_ms`` the time of its record."""
+
+    rank: int
+    decoded: Item | Delisted
+    at_ms: int
+
+
+Latest = dict[str, Arrived]
 
 
 class CatalogPipeline:
@@ -48,21 +60,20 @@ class CatalogPipeline:
         metrics.items.labels("dead_lettered").inc(len(refused))
         metrics.known_items.set(len(serving.replica))
 
-    def _decode(
-        self, messages: Sequence[Received]
-    ) -> tuple[dict[str, tuple[int, Item | Delisted]], list[DeadLetter]]:
-        """The last message of each item with its rank (epoch and offset), and what cannot be read."""
-        latest: dict[str, tuple[int, Item | Delisted]] = {}
+    def _decode(self, messages: Sequence[Received]) -> tuple[Latest, list[DeadLetter]]:
+        """The last message of each item, and what cannot be read."""
+        latest: Latest = {}
         refused = []
         for message in messages:
             decoded = decode_item(message.key, message.value, self._limits)
             if isinstance(decoded, Rejected):
                 refused.append(DeadLetter(message, decoded))
             else:
-                latest[decoded.item_id] = (message.offset + self._epoch_offset, decoded)
+                rank = message.offset + self._epoch_offset
+                latest[decoded.item_id] = Arrived(rank, decoded, message.timestamp_ms)
         return latest, refused
 
-    def _write(self, latest: dict[str, tuple[int, Item | Delisted]]) -> None:
+    def _write(self, latest: Latest) -> None:
         if not latest:
             return
         serving = self._serving
@@ -78,24 +89,20 @@ class CatalogPipeline:
             serving.store.upsert_items(serving.names, records)
         serving.replica.add(records)
 
-    def _records(
-        self, newer: dict[str, tuple[int, Item | Delisted]], stored: dict[str, ItemRecord | None]
-    ) -> list[ItemRecord]:
+    def _records(self, newer: Latest, stored: dict[str, ItemRecord | None]) -> list[ItemRecord]:
         with self._serving.metrics.stage("item_encode"):
             text_vectors = self._text_vectors(newer, stored)
             now_ms = self._serving.clock_ms()
             records = [
-                _record(decoded, offset, stored[item_id], text_vectors.get(item_id), now_ms)
-                for item_id, (offset, decoded) in newer.items()
+                _record(one, stored[item_id], text_vectors.get(item_id), now_ms)
+                for item_id, one in newer.items()
             ]
             return self._with_vectors([one for one in records if one is not None])
 
-    def _text_vectors(
-        self, latest: dict[str, tuple[int, Item | Delisted]], stored: dict[str, ItemRecord | None]
-    ) -> dict[str, Vector]:
+    def _text_vectors(self, latest: Latest, stored: dict[str, ItemRecord | None]) -> dict[str, Vector]:
         """Encode the texts that the store does not hold yet: item id -> [t]."""
         texts: dict[str, str] = {}
-        for item_id, (_, decoded) in latest.items():
+        for item_id, (_, decoded, _) in latest.items():
             if isinstance(decoded, Item) and not _same_text(stored[item_id], decoded):
                 texts[item_id] = decoded.text
         self._serving.metrics.items.labels("encoded").inc(len(texts))
@@ -120,9 +127,10 @@ def _same_text(stored: ItemRecord | None, item: Item) -> bool:
 
 
 def _record(
-    decoded: Item | Delisted, offset: int, stored: ItemRecord | None, text_vector: Vector | None, now_ms: int
+    arrived: Arrived, stored: ItemRecord | None, text_vector: Vector | None, now_ms: int
 ) -> ItemRecord | None:
     """The record to write; a delisted item stays (histories point to it) but is never recommended."""
+    offset, decoded, at_ms = arrived
     if isinstance(decoded, Delisted):
         if stored is None:
             return None
@@ -141,4 +149,13 @@ def _record(
         text_digest=text_digest(decoded.text),
         source_offset=offset,
         updated_at_ms=now_ms,
+        brand=decoded.brand,
+        created_at_ms=_created_ms(decoded, stored, at_ms),
     )
+
+
+def _created_ms(item: Item, stored: ItemRecord | None, at_ms: int) -> int:
+    """What the shop says, else what is known, else now: the item's first message."""
+    if item.created_ms is not None:
+        return item.created_ms
+    return at_ms if stored is None else stored.created_at_ms

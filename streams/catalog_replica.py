@@ -1,11 +1,15 @@
-"""The worker's replica of the catalogue: item vectors in memory, read from the store."""
+"""The worker's replica of the catalogue and of its evidence: in memory, read from the store."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from threading import RLock
 
-from exporters.vector_store import CollectionNames, ItemRecord, Vector, VectorStore
+from encoders.evidence import NOTHING, Evidence
+from exporters.vector_store import CollectionNames, EvidenceRecord, ItemRecord, VectorStore
+from streams.evidence_state import take_in
+from streams.item_table import ItemTable
 
 REFRESH_OVERLAP_MS = 30_000
 """How far a refresh looks back beyond the last: other clocks may run behind, and writes take time."""
@@ -17,42 +21,86 @@ def wall_clock_ms() -> int:
 
 
 class CatalogReplica:
-    """Item vectors in memory, for the encoder's steps; fed from the store, never from Kafka."""
+    """Items and what users did with them, for the encoder's steps and for ranking; fed from the store.
+
+    ``lock`` is held while evidence changes, and by whoever must see all of it at one time.
+    """
 
     def __init__(
-        self, store: VectorStore, names: CollectionNames, clock_ms: Callable[[], int] = wall_clock_ms
+        self,
+        store: VectorStore,
+        names: CollectionNames,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+        evidence: Evidence | None = None,
     ) -> None:
         self._store = store
         self._names = names
         self._clock_ms = clock_ms
-        self._refreshed_ms = 0
-        self.vectors: dict[str, Vector] = {}
-        """Item id -> unit vector [d]."""
+        self._items_ms = self._evidence_ms = 0
+        self._sequences: dict[str, int] = {}
+        self.lock = RLock()
+        self.items = ItemTable()
+        self.evidence = evidence or Evidence()
 
     def __contains__(self, item_id: object) -> bool:
-        return item_id in self.vectors
+        return item_id in self.items
 
     def __len__(self) -> int:
-        return len(self.vectors)
+        return len(self.items)
 
     def refresh(self) -> int:
-        """Read what the store received since the last refresh (at first: all); blocks. Returns a count."""
+        """Read what the store received since the last refresh (at first: all); blocks. Counts items read."""
         read, began_ms = 0, self._clock_ms()
-        since = max(0, self._refreshed_ms - REFRESH_OVERLAP_MS)
+        since = max(0, self._items_ms - REFRESH_OVERLAP_MS)
         for page in self._store.scroll_items(self._names, updated_since_ms=since):
             self.add(page)
             read += len(page)
-        self._refreshed_ms = began_ms
+        self._items_ms = began_ms
+        self._refresh_evidence()
         return read
 
     def ensure(self, item_ids: Iterable[str]) -> None:
         """Ask the store for the items that are not here yet; blocks. Those that it lacks stay unknown."""
-        missing = sorted({item_id for item_id in item_ids if item_id not in self.vectors})
+        missing = sorted({item_id for item_id in item_ids if item_id not in self.items})
         if missing:
             found = self._store.retrieve_items(self._names, missing)
             self.add([one for one in found if one is not None])
 
     def add(self, records: Sequence[ItemRecord]) -> None:
         """Take in items as stored."""
-        # Copies: a view would keep the array of a whole page alive for as long as one of its items is here.
-        self.vectors.update((record.item_id, record.vector.copy()) for record in records)
+        with self.lock:
+            self.items.put(records)
+            self.evidence.grow(len(self.items))
+
+    def take_in(self, records: Iterable[EvidenceRecord]) -> None:
+        """Take in evidence of known items as stored, where it is newer than what is here."""
+        with self.lock:
+            for record in records:
+                if record.item_id in self.items and self._sequences.get(record.item_id, -1) < record.sequence:
+                    self._sequences[record.item_id] = record.sequence
+                    take_in(self.evidence, self.items, record)
+
+    def reset_evidence(self, item_ids: Iterable[str]) -> None:
+        """The store holds nothing of these known items."""
+        with self.lock:
+            for item_id in item_ids:
+                self.evidence.put(self.items.rows[item_id], NOTHING, self.evidence.landmark)
+
+    def wrote(self, item_id: str, sequence: int) -> None:
+        """Note that this worker wrote what is here: reading it back would change nothing."""
+        self._sequences[item_id] = sequence
+
+    def forget_evidence(self, item_ids: Iterable[str]) -> None:
+        """What is here may differ from the store: the next reading replaces it."""
+        for item_id in item_ids:
+            self._sequences.pop(item_id, None)
+
+    def _refresh_evidence(self) -> None:
+        """What other workers wrote; where there can be no other, only at the start."""
+        if self._evidence_ms and not self._store.shared:
+            return
+        began_ms = self._clock_ms()
+        since = max(0, self._evidence_ms - REFRESH_OVERLAP_MS)
+        for page in self._store.scroll_evidence(self._names, updated_since_ms=since):
+            self.take_in(page)
+        self._evidence_ms = began_ms

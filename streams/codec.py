@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -104,7 +104,15 @@ def decode_item(key: bytes | None, value: bytes | None, limits: Limits) -> Item 
         categories=tuple(message.categories),
         price=message.price,
         available=message.available,
+        brand=message.brand or _brand(message.attributes),
+        created_ms=None if message.created_at is None else _to_ms(message.created_at),
     )
+
+
+def _brand(attributes: dict[str, Any]) -> str | None:
+    """Many shops send the brand among the attributes."""
+    brand = attributes.get("brand")
+    return brand[:500] or None if isinstance(brand, str) else None
 
 
 def _parse(decoder: msgspec.json.Decoder[Message], value: bytes | None, limits: Limits) -> Message | Rejected:
@@ -169,7 +177,7 @@ def encode_interaction(event: Interaction) -> tuple[str, bytes, bytes]:
 
 def encode_item(item: Item) -> tuple[str, bytes, bytes]:
     """An item as a producer sends it: (topic, key, value); read by :func:`decode_item`."""
-    fields = {
+    fields: dict[str, Any] = {
         "item_id": item.item_id,
         "title": item.title,
         "description": item.description,
@@ -177,4 +185,6 @@ def encode_item(item: Item) -> tuple[str, bytes, bytes]:
         "price": item.price,
         "available": item.available,
     }
+    fields |= {} if item.brand is None else {"brand": item.brand}
+    fields |= {} if item.created_ms is None else {"created_at": item.created_ms}
     return "items", item.item_id.encode(), _encoder.encode(fields)

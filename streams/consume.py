@@ -30,10 +30,10 @@ LONGEST_PAUSE_SECONDS = 5.0
 Process = Callable[[Sequence[Received]], Awaitable[None]]
 
 
-async def consume(stream: Any, process: Process, agent: str, parts: Parts, settings: Settings) -> None:
-    """Serve one agent until the worker stops."""
+async def consume(take: Any, process: Process, agent: str, parts: Parts, settings: Settings) -> None:
+    """Serve one agent until the worker stops; ``take`` gives lists of Faust's events."""
     prefix, batch = settings.kafka.topic_prefix, settings.batch
-    async for events in stream.noack_take(batch.max_events, within=batch.linger_seconds):
+    async for events in take:
         messages = [received(event.message, prefix) for event in events]
         await carry_out(process, messages, agent, parts, batch.outage_seconds)
         for event in events:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -48,6 +48,16 @@ class DeadLetter:
 
     received: Received
     rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """An applied event with what its user did just before, oldest first; ``waited`` for its item."""
+
+    received: Received
+    event: Interaction
+    before: Sequence[Applied]
+    waited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +124,18 @@ class FoldContext:
     now_ms: int
     epoch: int = 0
     behaviours: Behaviours = Behaviours()
+    window: int = 0
+    """Newest earlier events that an applied one is noted with."""
 
 
 @dataclass(slots=True)
 class Folded:
-    """What a fold decided: encoder steps, dead letters, an outcome an event, and the applied messages."""
+    """What a fold decided: encoder steps, dead letters, an outcome an event, and the applied events."""
 
     steps: list[Step] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     outcomes: list[tuple[Received, Outcome]] = field(default_factory=list)
-    applied: list[tuple[Received, Interaction]] = field(default_factory=list)
+    applied: list[Visited] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -160,7 +172,7 @@ def _release(user: UserState, folded: Folded, context: FoldContext) -> None:
         received = _unpark(waiting)
         event = context.decode(received)
         if arrived and isinstance(event, Interaction):
-            _apply(user, received, event, folded, context)
+            _apply(user, received, event, folded, context, waited=True)
             folded.outcomes.append((received, Outcome.APPLIED))
         else:
             rejected = event if isinstance(event, Rejected) else _unknown(event.item_id, context.bounds)
@@ -242,10 +254,16 @@ def _unknown(item_id: str, bounds: Bounds, full: bool = False) -> Rejected:
 
 
 def _apply(
-    user: UserState, received: Received, event: Interaction, folded: Folded, context: FoldContext
+    user: UserState,
+    received: Received,
+    event: Interaction,
+    folded: Folded,
+    context: FoldContext,
+    waited: bool = False,
 ) -> None:
     history, bounds = user.history, context.bounds
-    folded.applied.append((received, event))
+    before = history.events[-context.window :] if context.window else ()
+    folded.applied.append(Visited(received, event, before, waited))
     gap_ms = event.timestamp_ms - history.latest_ms if history.applied else 0
     bought = event.event_type is EventType.PURCHASE
     tower_type = EventType.PURCHASE if bought else EventType.CLICK
@@ -276,7 +294,10 @@ StepModel = Callable[[Vector, Vector, npt.NDArray[np.int64], npt.NDArray[np.floa
 
 
 def run_steps(
-    step: StepModel, users: Sequence[UserState], steps: Sequence[Sequence[Step]], vectors: dict[str, Vector]
+    step: StepModel,
+    users: Sequence[UserState],
+    steps: Sequence[Sequence[Step]],
+    vectors: Mapping[str, Vector],
 ) -> None:
     """Take every user's steps, the r-th of all users in one call; changes the users' vectors.
 

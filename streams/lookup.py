@@ -1,4 +1,4 @@
-"""What the store would recommend to a user now: for the command line and for HTTP, without Kafka."""
+"""What a user would be recommended now: for the command line and for HTTP, without Kafka."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import numpy as np
 
 from exporters.vector_store import CollectionNames, ItemRecord, VectorStore
 from streams.messages import RecommendedItem
-from streams.recommending import Rules, choose, held_back
-from streams.state import unpack
-from streams.trending_board import trending_items
-
-TRENDING_MARGIN = 5
-"""How many times k trending items are looked at, so that delisted ones can be left out."""
+from streams.recommender import Query, Recommender
+from streams.recommending import query_of
+from streams.scenarios import Scenario
+from streams.state import UserState, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +25,21 @@ class Answer:
     """The recommended items as stored, in the same order."""
 
 
-def recommend(store: VectorStore, names: CollectionNames, user_id: str, rules: Rules) -> Answer:
-    """Nearest items for a known user, what is trending for one without history; blocks.
+def recommend(
+    store: VectorStore, names: CollectionNames, recommender: Recommender, user_id: str, scenario: Scenario
+) -> Answer:
+    """A scenario's list for a known user, what is trending for one without history; blocks.
 
     Raises ``StoreUnavailable`` or ``StoreError``.
     """
     record = store.retrieve_users(names, [user_id])[0]
     history = unpack(record.blob) if record is not None else None
     if record is None or history is None or not history.applied:
-        return answer(store, names, "trending", 0, _trending(store, names, rules.k))
-    hidden = held_back(history, rules)
-    found = store.nearest_items(names, np.stack([record.interest]), [rules.k + len(hidden)])[0]
-    chosen = choose(found, hidden, rules.k)
+        nobody = Query(np.zeros(0, np.float32), [], set(), at_ms=0)
+        return answer(store, names, "trending", 0, recommender.recommend(scenario, [nobody])[0])
+    user = UserState(user_id, record.interest, record.state, history)
+    chosen = recommender.recommend(scenario, [query_of(user, scenario)])[0]
     return answer(store, names, "history", history.applied, chosen)
-
-
-def _trending(store: VectorStore, names: CollectionNames, k: int) -> list[RecommendedItem]:
-    candidates = trending_items(store, names, TRENDING_MARGIN * k)
-    records = store.retrieve_items(names, [item_id for item_id, _ in candidates]) if candidates else []
-    available = {one.item_id for one in records if one is not None and one.available}
-    return [
-        RecommendedItem(item_id, round(share, 6)) for item_id, share in candidates if item_id in available
-    ][:k]
 
 
 def answer(

@@ -32,6 +32,11 @@ class ItemMessage(Struct, frozen=True, kw_only=True):
     categories: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=64)] = []
     price: Price | None = None
     available: bool = True
+    brand: Annotated[str, Meta(max_length=500)] | None = None
+    created_at: (
+        Annotated[Timestamp, Meta(description="since when in the catalogue; default: the first message")]
+        | None
+    ) = None
     attributes: dict[str, Any] = {}
 
 
@@ -63,11 +68,27 @@ class PurchaseMessage(EventMessage, frozen=True, kw_only=True):
     price: Price | None = None
 
 
+ReasonKind = Literal["similar_to", "together_with", "trending", "new", "taste", "again", "explored"]
+
+
+class Reason(Struct, frozen=True, omit_defaults=True):
+    """Why an item is recommended: the evidence that its score would miss most.
+
+    ``similar_to`` and ``together_with`` (others turned to both) name an item of the user's history;
+    ``trending``; ``new`` in the catalogue; ``taste`` in categories and prices; ``again``, since the user
+    turned to it before; ``explored``, put in to learn who likes a new item.
+    """
+
+    kind: ReasonKind
+    item_id: str | None = None
+
+
 class RecommendedItem(Struct, frozen=True):
-    """One recommended item; ``score`` is the cosine of interest and item, -1 to 1 (trending: the share)."""
+    """One recommended item; scores order one list, and say nothing across lists."""
 
     item_id: str
     score: float
+    reason: Reason
 
 
 class Trigger(Struct, frozen=True):
@@ -81,11 +102,12 @@ class Trigger(Struct, frozen=True):
 class Recommendation(Struct, frozen=True, kw_only=True):
     """Topic ``recommendations`` (key: ``user_id``): the user's ranked items, best first.
 
-    ``event_time`` and ``generated_at`` are milliseconds since 1970-01-01 UTC. After a fault a recommendation
-    may be published again: everything but ``generated_at`` is then the same.
+    ``scenario`` names the rules that made the list. ``event_time`` and ``generated_at`` are milliseconds
+    since 1970-01-01 UTC. After a fault a recommendation may be published again, by the evidence of then.
     """
 
     user_id: str
+    scenario: str
     items: list[RecommendedItem]
     model_version: str
     trigger: Trigger

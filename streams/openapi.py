@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from streams.messages import Reason
+from streams.rules import QUERY_FORM
 from streams.sessions import SessionRequest
 
 
@@ -17,11 +19,13 @@ class AnsweredItem(Struct):
     item_id: str
     score: float
     title: str | None
+    reason: Reason
 
 
 class RecommendationAnswer(Struct):
     """What a user or a session is recommended; ``basis`` is history, trending or session."""
 
+    scenario: str
     basis: str
     events: int
     model_version: str
@@ -70,6 +74,19 @@ def _of_user() -> dict[str, Any]:
                 "schema": {"type": "string", "maxLength": 256},
             },
             {"name": "k", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
+            {
+                "name": "scenario",
+                "in": "query",
+                "description": "A scenario of the configuration.",
+                "schema": {"type": "string", "default": "home"},
+            },
+            {
+                "name": "filter",
+                "in": "query",
+                "description": f"Rules that every item must pass; may be repeated. Forms: {QUERY_FORM}.",
+                "schema": {"type": "array", "items": {"type": "string"}},
+                "explode": True,
+            },
         ],
         "responses": _answers(400, 503),
     }

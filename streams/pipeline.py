@@ -4,29 +4,30 @@ The order is what makes a crash at any point harmless (``docs/topology.md``):
 
 1. decode; group by user; load states (cache, then one batched read)
 2. fold: drop what the stored offsets say was applied, and repeated ids; step the encoder; retrieve; choose
-3. publish dead letters — before the write, because after it a replay would take them for done
+3. publish dead letters and evidence — before the write, because after it a replay would take them for done
 4. compare-and-swap the users, and wait; users whose write lost are read and folded again
 5. publish recommendations; only then does the caller acknowledge the batch
 
-A replayed batch finds its offsets applied, changes nothing, and publishes each user's recommendation again,
-with the same content. Events that waited for an item have no acknowledgement to hold back: for them 5 comes
-before 4.
+A replayed batch finds its offsets applied, changes nothing, and publishes each user's recommendation again.
+Evidence that is sent twice counts once (``streams.evidence_pipeline``). Events that waited for an item have
+no acknowledgement to hold back: for them 5 comes before 4.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
-import numpy as np
 
+from encoders.covisitation import CovisitationConfig
 from encoders.errors import StoreUnavailable
 from encoders.events import EventType, Interaction
 from exporters.publisher import Outgoing
 from streams.codec import Limits, Rejected, decode_interaction
 from streams.dead_letters import dead_letter
+from streams.evidence_messages import bundles
 from streams.interest import (
     Behaviours,
     Bounds,
@@ -39,7 +40,8 @@ from streams.interest import (
     run_steps,
 )
 from streams.messages import SCHEMA_VERSION, Recommendation
-from streams.recommending import Rules, choose, compose, held_back
+from streams.recommending import compose, query_of
+from streams.scenarios import Scenario
 from streams.serving import Serving
 from streams.state import UserState
 from streams.trending_board import TrendingBoard
@@ -57,6 +59,7 @@ class Prepared:
     users: list[UserState] = field(default_factory=list)
     folded: list[Folded] = field(default_factory=list)
     recommendations: list[Recommendation] = field(default_factory=list)
+    evidence: list[Outgoing] = field(default_factory=list)
 
     def won(self, lost: set[str]) -> Iterator[Folded]:
         """What was decided for the users whose write did not lose."""
@@ -69,9 +72,11 @@ class Policy:
 
     limits: Limits
     bounds: Bounds
-    rules: Rules
+    scenarios: Mapping[str, Scenario]
     source_epoch: int = 0
     behaviours: Behaviours = Behaviours()  # noqa: RUF009 - immutable
+    covisitation: CovisitationConfig | None = None
+    """How events become evidence; ``None``: none is collected."""
 
 
 class InterestPipeline:
@@ -126,10 +131,10 @@ class InterestPipeline:
     async def _refresh(self, by_user: dict[str, Events], *, publish_first: bool) -> None:
         """Steps 2 to 5 for these users; those whose write lost to another worker go round again."""
         for _ in range(CONFLICT_ROUNDS):
-            prepared = await self._serving.in_thread(self._prepare, by_user)
-            await self._serving.publish(
-                [dead_letter(one) for each in prepared.folded for one in each.dead_letters]
-            )
+            partitions = await self._evidence_partitions()
+            prepared = await self._serving.in_thread(self._prepare, by_user, partitions)
+            letters = [dead_letter(one) for each in prepared.folded for one in each.dead_letters]
+            await self._serving.publish(letters + prepared.evidence)
             if publish_first:
                 await self._announce(prepared, lost=set())
             lost = await self._serving.in_thread(self._commit, prepared)
@@ -157,7 +162,10 @@ class InterestPipeline:
         event_type = EVENT_TYPES[message.topic]
         return decode_interaction(event_type, message.key, message.value, now_ms, self._policy.limits)
 
-    def _prepare(self, by_user: dict[str, Events]) -> Prepared:
+    async def _evidence_partitions(self) -> int:
+        return await self._serving.publisher.partitions("evidence") if self._policy.covisitation else 0
+
+    def _prepare(self, by_user: dict[str, Events], partitions: int) -> Prepared:
         with self._metrics.stage("state"):
             users = self._states.load(list(by_user))
             self._serving.replica.ensure(_items_of(users, by_user.values()))
@@ -165,42 +173,47 @@ class InterestPipeline:
         folded = [fold(user, by_user[user.user_id], context) for user in users]
         with self._metrics.stage("encode"):
             run_steps(
-                self._serving.model.step, users, [one.steps for one in folded], self._serving.replica.vectors
+                self._serving.model.step, users, [one.steps for one in folded], self._serving.replica.items
             )
         refreshed = [user for user, one in zip(users, folded, strict=True) if one.refreshed]
-        return Prepared(users, folded, self._recommend(refreshed))
+        return Prepared(users, folded, self._recommend(refreshed), self._evidence(folded, partitions))
+
+    def _evidence(self, folded: Iterable[Folded], partitions: int) -> list[Outgoing]:
+        """What the applied events add to items, for the workers that own these."""
+        config = self._policy.covisitation
+        if config is None:
+            return []
+        visited = [one for each in folded for one in each.applied]
+        with self._metrics.stage("pairs"):
+            found = bundles(visited, config, self._policy.source_epoch, partitions)
+        return [Outgoing("evidence", None, value, partition=partition) for partition, value in found]
 
     def _context(self) -> FoldContext:
         now_ms = self._serving.clock_ms()
         return FoldContext(
-            known=self._serving.replica.vectors.__contains__,
+            known=self._serving.replica.items.__contains__,
             decode=lambda message: self._read(message, now_ms),
             bounds=self._policy.bounds,
             now_ms=now_ms,
             epoch=self._policy.source_epoch,
             behaviours=self._policy.behaviours,
+            window=self._policy.covisitation.window if self._policy.covisitation else 0,
         )
 
     def _recommend(self, users: Sequence[UserState]) -> list[Recommendation]:
-        """A recommendation for each of the users that has an applied event."""
-        rules = self._policy.rules
-        active = [(user, held_back(user.history, rules)) for user in users if user.history.last is not None]
-        if not active:
-            return []
-        # In the order of their limits: an engine answers neighbours that ask for equally many in one scan.
-        active.sort(key=lambda pair: len(pair[1]))
-        with self._metrics.stage("retrieve"):
-            nearest = self._serving.store.nearest_items(
-                self._serving.names,
-                np.stack([user.interest for user, _ in active]),
-                [rules.k + len(hidden) for _, hidden in active],
-            )
-        now_ms = self._serving.clock_ms()
-        version = self._serving.model.version
-        return [
-            compose(user.user_id, user.history, choose(found, hidden, rules.k), version, now_ms)
-            for (user, hidden), found in zip(active, nearest, strict=True)
-        ]
+        """What is published for those of the users that have an applied event."""
+        made = []
+        with self._metrics.stage("recommend"):
+            for scenario in self._policy.scenarios.values():
+                due = [user for user in users if _answers(scenario, user)]
+                queries = [query_of(user, scenario) for user in due]
+                lists = self._serving.recommender.recommend(scenario, queries)
+                now_ms, version = self._serving.clock_ms(), self._serving.model.version
+                made += [
+                    compose(user, scenario, items, version, now_ms)
+                    for user, items in zip(due, lists, strict=True)
+                ]
+        return made
 
     def _commit(self, prepared: Prepared) -> set[str]:
         """Write the users that changed; returns those whose write lost."""
@@ -218,8 +231,9 @@ class InterestPipeline:
         return lost
 
     def _count_trending(self, folded: Folded) -> None:
-        for received, event in folded.applied:
-            self._trending.count(received, event.item_id, event.event_type, event.timestamp_ms)
+        for one in folded.applied:
+            event = one.event
+            self._trending.count(one.received, event.item_id, event.event_type, event.timestamp_ms)
 
     async def _announce(self, prepared: Prepared, lost: set[str]) -> None:
         """Publish the recommendations of the users whose write won."""
@@ -241,12 +255,18 @@ class InterestPipeline:
     def _observe_freshness(self, prepared: Prepared, lost: set[str]) -> None:
         now_ms = self._serving.clock_ms()
         for folded in prepared.won(lost):
-            for received, _ in folded.applied:
-                self._metrics.freshness.observe(max(0, now_ms - received.timestamp_ms) / 1000)
+            for one in folded.applied:
+                self._metrics.freshness.observe(max(0, now_ms - one.received.timestamp_ms) / 1000)
 
     def _due_users(self) -> list[str]:
         self._serving.replica.ensure(self._states.waiting_items())
-        return self._states.due(self._serving.replica.vectors.__contains__, self._serving.clock_ms())
+        return self._states.due(self._serving.replica.items.__contains__, self._serving.clock_ms())
+
+
+def _answers(scenario: Scenario, user: UserState) -> bool:
+    """Whether the scenario is published after the user's latest event."""
+    events = user.history.events
+    return bool(events) and EventType(events[-1].event_type) in scenario.publish_after
 
 
 _json = msgspec.json.Encoder()

@@ -1,69 +1,45 @@
-"""From a user's state and the nearest items to the message that is published. Pure.
+"""What is held back from a user, and the message that is published. Pure.
 
-The result is a function of the user's state and the catalogue alone (horizons are measured from the user's
-own latest event, not from the clock): so a recommendation published twice says the same both times.
+Horizons are measured from the user's own latest event, not from the clock: a replay holds back the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
 
 from streams.messages import Recommendation, RecommendedItem, Trigger
-from streams.state import History
-
-DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How many items, and what is held back for how long (milliseconds; 0 holds nothing back)."""
-
-    k: int = 20
-    hide_seen_ms: int = 30 * DAY_MS
-    hide_bought_ms: int = 365 * DAY_MS
+from streams.recommender import Query
+from streams.scenarios import Scenario
+from streams.state import History, UserState
 
 
-class Scored(Protocol):
-    """An item with a score, as the store returns it."""
-
-    @property
-    def item_id(self) -> str:
-        """The item."""
-        ...
-
-    @property
-    def score(self) -> float:
-        """Higher is better."""
-        ...
+def held_back(history: History, scenario: Scenario) -> set[str]:
+    """Items that the user saw or bought within the scenario's horizons before their latest event."""
+    hidden = _within(history.seen, history.latest_ms, scenario.hide_seen_ms)
+    return hidden | _within(history.bought, history.latest_ms, scenario.hide_bought_ms)
 
 
-def held_back(history: History, rules: Rules) -> set[str]:
-    """Items that the user saw or bought within the rules' horizons, measured from the user's latest event."""
-    hidden = _within(history.seen, history.latest_ms, rules.hide_seen_ms)
-    return hidden | _within(history.bought, history.latest_ms, rules.hide_bought_ms)
-
-
-def choose(candidates: Iterable[Scored], hidden: set[str], k: int) -> list[RecommendedItem]:
-    """The first ``k`` candidates that are not hidden, in their order."""
-    chosen = []
-    for candidate in candidates:
-        if candidate.item_id not in hidden:
-            chosen.append(RecommendedItem(candidate.item_id, round(candidate.score, 6)))
-            if len(chosen) == k:
-                break
-    return chosen
+def query_of(user: UserState, scenario: Scenario) -> Query:
+    """What to ask for a user with at least one applied event."""
+    history = user.history
+    return Query(
+        interest=user.interest,
+        events=history.events,
+        hidden=held_back(history, scenario),
+        at_ms=history.latest_ms,
+        seed=f"{user.user_id} {history.applied}",
+    )
 
 
 def compose(
-    user_id: str, history: History, items: Sequence[RecommendedItem], model_version: str, now_ms: int
+    user: UserState, scenario: Scenario, items: Sequence[RecommendedItem], model_version: str, now_ms: int
 ) -> Recommendation:
     """The message for a user with at least one applied event."""
-    last = history.last
+    last = user.history.last
     assert last is not None, "a user is refreshed only after an event"
     return Recommendation(
-        user_id=user_id,
+        user_id=user.user_id,
+        scenario=scenario.name,
         items=list(items),
         model_version=model_version,
         trigger=Trigger(last.topic, last.event_id, last.item_id),

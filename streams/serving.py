@@ -1,4 +1,4 @@
-"""What both pipelines work with: the model, the stores, the way out, and a thread for what blocks."""
+"""What the pipelines work with: the model, the stores, the way out, and threads for what blocks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from exporters.metrics import Metrics
 from exporters.publisher import Outgoing, Publisher
 from exporters.vector_store import CollectionNames, VectorStore
 from streams.catalog_replica import CatalogReplica, wall_clock_ms
+from streams.recommender import Recommender
 
 Result = TypeVar("Result")
 
@@ -25,6 +26,7 @@ class Serving:
     names: CollectionNames
     model: ServingModel
     replica: CatalogReplica
+    recommender: Recommender
     publisher: Publisher
     metrics: Metrics
     executor: Executor

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta, Struct
 
 from encoders.events import EventType
+from exporters.vector_store import Vector
 from streams.lookup import Answer, answer
 from streams.messages import Id
-from streams.recommending import choose
+from streams.recommender import Query
+from streams.rules import MAX_RULES, Rule
+from streams.scenarios import Scenario
 from streams.serving import Serving
+from streams.state import Applied
 
 MAX_ITEMS = 100
-EVENT_TYPES = {"click": EventType.CLICK, "purchase": EventType.PURCHASE}
-EventName = Annotated[str, Meta(pattern="^(" + "|".join(EVENT_TYPES) + ")$", description="click or purchase")]
+EventName = Literal["click", "purchase"]
 
 
 class SessionItem(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,34 +33,49 @@ class SessionRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of ``POST /recommendations``."""
 
     items: Annotated[list[SessionItem], Meta(min_length=1, max_length=MAX_ITEMS)]
-    k: Annotated[int, Meta(ge=1, le=200)] = 20
+    k: Annotated[int, Meta(ge=1, le=200)] | None = None
     exclude: Annotated[list[Id], Meta(max_length=1_000)] = []
+    scenario: Annotated[str, Meta(max_length=40)] = "home"
+    filters: Annotated[list[Rule], Meta(max_length=MAX_RULES)] = []
 
 
 class UnknownItems(Exception):
     """None of the items is in the catalogue."""
 
 
-def recommend_session(serving: Serving, request: SessionRequest) -> tuple[Answer, list[str]]:
-    """Nearest items for a session, minus its own and the excluded ones; and the items nobody knows. Blocks.
+def recommend_session(
+    serving: Serving, request: SessionRequest, scenario: Scenario
+) -> tuple[Answer, list[str]]:
+    """A scenario's list for a session, less its own items and the excluded ones; and the items nobody knows.
+
+    Blocks.
 
     Raises ``UnknownItems``, ``StoreUnavailable`` or ``StoreError``.
     """
     serving.replica.ensure(one.item_id for one in request.items)
-    vectors = serving.replica.vectors
-    known = [one for one in request.items if one.item_id in vectors]
+    known = [one for one in request.items if one.item_id in serving.replica]
     unknown = sorted({one.item_id for one in request.items} - {one.item_id for one in known})
     if not known:
         raise UnknownItems(f"none of these items is in the catalogue: {', '.join(unknown[:5])}")
-    ages = np.array([one.seconds_ago for one in known], np.float32)
-    gaps = np.concatenate([[0.0], ages[:-1] - ages[1:]]).astype(np.float32)
-    _, interest = serving.model.prefill(
-        np.stack([vectors[one.item_id] for one in known])[None],
-        np.array([[EVENT_TYPES[one.event_type] for one in known]], np.int64),
-        gaps[None],
-        np.array([len(known)], np.int64),
-    )
+    now_ms = serving.clock_ms()
+    events = [
+        Applied(one.item_id, EventType[one.event_type.upper()], now_ms - round(1000 * one.seconds_ago))
+        for one in known
+    ]
     hidden = {one.item_id for one in known} | set(request.exclude)
-    found = serving.store.nearest_items(serving.names, interest, [request.k + len(hidden)])[0]
-    chosen = choose(found, hidden, request.k)
+    query = Query(_interest(serving, events), events, hidden, now_ms, seed=" ".join(sorted(hidden)))
+    chosen = serving.recommender.recommend(scenario, [query])[0]
     return answer(serving.store, serving.names, "session", len(known), chosen), unknown
+
+
+def _interest(serving: Serving, events: list[Applied]) -> Vector:
+    """The interest vector [d] after known events, as the user tower makes it."""
+    times = np.array([one.timestamp_ms for one in events], np.float64)
+    _, interests = serving.model.prefill(
+        np.stack([serving.replica.items[one.item_id] for one in events])[None],
+        np.array([[one.event_type for one in events]], np.int64),
+        np.diff(times, prepend=times[0]).astype(np.float32)[None] / np.float32(1000),
+        np.array([len(events)], np.int64),
+    )
+    interest: Vector = interests[0]
+    return interest

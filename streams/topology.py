@@ -3,7 +3,10 @@
     items      ──► catalog agent  ──► text tower, item tower ──► Qdrant items-<version>
     clicks     ─┐
                 ├► interest agent ──► user tower step ─────────► Qdrant users-<version>
-    purchases  ─┘        └──► nearest items, minus seen and bought ──► topic recommendations
+    purchases  ─┘        ├──► candidates, ranked, ruled ───────► topic recommendations
+                         └──► who else turned to what ─────────► topic evidence ─┐
+    evidence agent ◄── by item ──────────────────────────────────────────────────┘
+          └──► neighbours and popularity of items ─────────────► Qdrant evidence
     anything unreadable ──► topic dead-letters (the bytes unchanged, the reason in headers)
 
 Each agent takes micro-batches of raw bytes, hands them to a pipeline that returns when everything is durable
@@ -31,14 +34,23 @@ RAW = {
 
 
 def define_agents(app: faust.App, parts: Parts, settings: Settings) -> None:
-    """Attach the two agents to the app."""
+    """Attach the agents to the app."""
     prefix = settings.kafka.topic_prefix
+    batch, gathered = settings.batch, settings.evidence
 
     @app.agent(app.topic(f"{prefix}items", **RAW), name="catalog")
     async def catalog(stream: Any) -> None:
-        await consume(stream, parts.catalog.process, "catalog", parts, settings)
+        take = stream.noack_take(batch.max_events, within=batch.linger_seconds)
+        await consume(take, parts.catalog.process, "catalog", parts, settings)
 
     @app.agent(app.topic(f"{prefix}clicks", f"{prefix}purchases", **RAW), name="interest")
     async def interest(stream: Any) -> None:
         await parts.gate.wait()
-        await consume(stream, parts.interest.process, "interest", parts, settings)
+        take = stream.noack_take(batch.max_events, within=batch.linger_seconds)
+        await consume(take, parts.interest.process, "interest", parts, settings)
+
+    @app.agent(app.topic(f"{prefix}evidence", **RAW), name="evidence")
+    async def evidence(stream: Any) -> None:
+        await parts.gate.wait()
+        take = stream.noack_take(gathered.max_messages, within=gathered.linger_seconds)
+        await consume(take, parts.evidence.process, "evidence", parts, settings)

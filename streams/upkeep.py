@@ -16,6 +16,7 @@ from encoders.errors import BrokerError, FreshetError, StoreUnavailable
 from streams.composition import Parts
 from streams.consume import EXIT_CONFIG, EXIT_SOFTWARE, die
 from streams.http_server import HttpServer
+from streams.pipeline import EVENT_TYPES
 from streams.progress import Source
 from streams.settings import Settings
 
@@ -108,8 +109,9 @@ class Upkeep(Service):  # type: ignore[misc]
         """
         consumer = self._app.consumer
         owned = sorted(consumer.assignment())
-        partitions = {tp.partition for tp in owned if self._source(tp)[0] != "items"}
+        partitions = {tp.partition for tp in owned if self._source(tp)[0] in EVENT_TYPES}
         counted = await self._parts.interest.partitions_moved(partitions)
+        await self._parts.evidence.partitions_moved()
         ends = await consumer.highwaters(*owned)
         self._refuse_new_topics(counted, {self._source(tp): end or 0 for tp, end in ends.items()})
         committed = consumer._committed_offset

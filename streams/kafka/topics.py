@@ -28,6 +28,8 @@ TOPICS: dict[str, dict[str, str]] = {
     "clicks": _EVENTS | _INPUT,
     "purchases": _EVENTS | _INPUT,
     "recommendations": _EVENTS,
+    # Between workers.
+    "evidence": _EVENTS,
     # Holds whole refused messages and the reasons: more than any input may carry.
     "dead-letters": _EVENTS | {"max.message.bytes": str(3 * MIB)},
 }

@@ -65,6 +65,10 @@ class FakeModel:
             state, interest = self.step(state, items[:, t], event_types[:, t], gaps[:, t])
         return state, interest
 
+    def rank(self, features: Vector) -> Vector | None:
+        """None: candidates are ordered by the plain score."""
+        return None
+
 
 def text_vector(text: str) -> Vector:
     """A unit vector [t] that follows from the text alone."""

@@ -16,6 +16,7 @@ class RecordingPublisher:
         self.log: list[str] = [] if log is None else log
         self._faults: dict[int, bool] = {}
         self._calls = 0
+        self.partition_count = 2
 
     def fail(self, call: int = 1, delivered: bool = False) -> None:
         """The ``call``-th call from now on raises ``BrokerUnavailable``, once."""
@@ -30,6 +31,10 @@ class RecordingPublisher:
             self.log.extend(f"publish {topic}" for topic in sorted({one.topic for one in messages}))
         if delivered is not None:
             raise BrokerUnavailable("told to fail")
+
+    async def partitions(self, topic: str) -> int:
+        """As many as a test says."""
+        return self.partition_count
 
     def on(self, topic: str) -> list[Outgoing]:
         """What was delivered to a topic, in order."""

@@ -16,9 +16,11 @@ from exporters.vector_store import CollectionNames, UserRecord
 from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
 from streams.codec import Limits
+from streams.evidence_pipeline import EvidencePipeline
 from streams.interest import Bounds
 from streams.pipeline import InterestPipeline, Policy
-from streams.recommending import Rules
+from streams.recommender import Recommender, Stages
+from streams.scenarios import Scenario
 from streams.serving import Serving
 from streams.state import History, unpack
 from streams.trending_board import TrendingBoard, trending_items
@@ -29,7 +31,9 @@ from tests.fakes.kafka_messages import NOW_MS, item
 from tests.fakes.model import FakeModel
 from tests.fakes.publisher import RecordingPublisher
 
-POLICY = Policy(Limits(), Bounds(wait_ms=30_000), Rules(k=3))
+POLICY = Policy(Limits(), Bounds(wait_ms=30_000), {"home": Scenario(k=3)})
+NEAREST = Stages(two_stage=False)
+"""Nearest items alone: what most tests of the pipeline are about."""
 
 
 class Clock:
@@ -45,7 +49,9 @@ class Clock:
 class WiredWorker:
     """One worker; give a second one the first one's ``store`` and both serve the same users."""
 
-    def __init__(self, store: FaultyVectorStore | None = None, policy: Policy = POLICY) -> None:
+    def __init__(
+        self, store: FaultyVectorStore | None = None, policy: Policy = POLICY, stages: Stages = NEAREST
+    ) -> None:
         self.log: list[str] = [] if store is None else store.log
         self.store = store or FaultyVectorStore(self.log)
         self.clock = Clock()
@@ -61,6 +67,7 @@ class WiredWorker:
             self.names,
             cast(ServingModel, self.model),
             self.replica,
+            Recommender(self.store, self.names, cast(ServingModel, self.model), self.replica, stages, 0.0),
             cast(Publisher, self.publisher),
             self.metrics,
             self.executor,
@@ -70,6 +77,7 @@ class WiredWorker:
         self.trending = TrendingBoard(self.store, self.names, 24.0, policy.source_epoch)
         self.interest = InterestPipeline(serving, self.states, self.trending, policy)
         self.catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch)
+        self.evidence = EvidencePipeline(serving)
 
     async def stock(self, *item_ids: str) -> None:
         """Put items into the catalogue through its pipeline, then forget what was logged."""

@@ -12,7 +12,7 @@ import pytest
 from encoders.errors import StoreUnavailable
 from streams.api import RecommendationApi
 from streams.http_server import HttpServer, bind
-from streams.recommending import Rules
+from streams.scenarios import Scenario
 from streams.settings import HttpSettings
 from tests.fakes.kafka_messages import click
 from tests.fakes.wired_worker import WiredWorker
@@ -27,7 +27,7 @@ class Served:
         self.worker = WiredWorker()
         listener = bind(HttpSettings(port=0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        api = RecommendationApi(self.worker.serving, Rules(k=3))
+        api = RecommendationApi(self.worker.serving, {"home": Scenario(k=3)})
         self.server = HttpServer(listener, self.worker.metrics, list, api)
 
     async def get(self, path: str) -> tuple[int, Any]:

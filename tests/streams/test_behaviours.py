@@ -59,7 +59,7 @@ async def interest_after(**fields: object) -> np.ndarray:
         await worker.interest.process([click("ann", "shoe", 0), click("ann", "lamp", 1, **fields)])
         record = worker.store.retrieve_users(worker.names, ["ann"])[0]
         assert record is not None
-        return np.array([record.interest @ worker.replica.vectors["lamp"]])
+        return np.array([record.interest @ worker.replica.items["lamp"]])
     finally:
         worker.close()
 

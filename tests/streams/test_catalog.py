@@ -67,7 +67,7 @@ async def test_everything_that_a_person_reads_is_stored(worker: WiredWorker) -> 
 
 async def test_the_replica_has_an_item_as_soon_as_its_batch_is_stored(worker: WiredWorker) -> None:
     await worker.catalog.process([item("a", 0)])
-    np.testing.assert_array_equal(worker.replica.vectors["a"], stored(worker, "a").vector)
+    np.testing.assert_array_equal(worker.replica.items["a"], stored(worker, "a").vector)
 
 
 async def test_a_repeated_text_is_encoded_once(worker: WiredWorker) -> None:
@@ -154,7 +154,7 @@ async def test_an_older_message_does_not_reach_the_replica(worker: WiredWorker) 
     await worker.catalog.process([item("a", 5, title="New")])
     heir = WiredWorker(worker.store)
     await heir.catalog.process([item("a", 4, title="Old")])
-    np.testing.assert_array_equal(heir.replica.vectors["a"], stored(worker, "a").vector)
+    np.testing.assert_array_equal(heir.replica.items["a"], stored(worker, "a").vector)
 
 
 async def test_a_raised_epoch_outranks_every_offset_before(worker: WiredWorker) -> None:

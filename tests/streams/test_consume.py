@@ -150,7 +150,8 @@ class FakeStream:
 def consume_all(process: Callable[[Sequence[Received]], Awaitable[None]], log: list[str]) -> Parts:
     settings = load_settings(kafka={"topic_prefix": "t-"}, batch={"max_events": 2})
     worker = parts()
-    asyncio.run(consume(FakeStream(log), process, "interest", worker, settings))
+    take = FakeStream(log).noack_take(2, within=0.02)
+    asyncio.run(consume(take, process, "interest", worker, settings))
     return worker
 
 

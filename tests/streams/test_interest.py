@@ -157,7 +157,7 @@ def test_every_list_and_map_is_bounded(log: Log) -> None:
 @given(logs())
 def test_gap_is_the_time_since_the_latest_event_so_far(log: Log) -> None:
     folded = fold(new_user(), log, context())
-    times = [event.timestamp_ms for _, event in folded.applied]
+    times = [one.event.timestamp_ms for one in folded.applied]
     expected = [(now - max(times[:n])) / 1000 if n else 0.0 for n, now in enumerate(times)]
     assert [one.gap_seconds for one in folded.steps] == expected
 

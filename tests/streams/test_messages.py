@@ -11,6 +11,7 @@ import pytest
 from streams.messages import (
     DEAD_LETTER_HEADERS,
     PUBLISHED,
+    Reason,
     Recommendation,
     RecommendedItem,
     Trigger,
@@ -19,7 +20,11 @@ from streams.messages import (
 
 RECOMMENDATION = Recommendation(
     user_id="u1",
-    items=[RecommendedItem("i1", 0.75), RecommendedItem("i2", -0.5)],
+    scenario="home",
+    items=[
+        RecommendedItem("i1", 0.75, Reason("similar_to", "i0")),
+        RecommendedItem("i2", -0.5, Reason("trending")),
+    ],
     model_version="m1",
     trigger=Trigger("clicks", "e1", "i9"),
     event_time=1_700_000_000_000,
@@ -41,7 +46,11 @@ def test_a_recommendation_survives_its_encoding() -> None:
 def test_a_recommendation_is_plain_json() -> None:
     assert json.loads(msgspec.json.encode(RECOMMENDATION)) == {
         "user_id": "u1",
-        "items": [{"item_id": "i1", "score": 0.75}, {"item_id": "i2", "score": -0.5}],
+        "scenario": "home",
+        "items": [
+            {"item_id": "i1", "score": 0.75, "reason": {"kind": "similar_to", "item_id": "i0"}},
+            {"item_id": "i2", "score": -0.5, "reason": {"kind": "trending"}},
+        ],
         "model_version": "m1",
         "trigger": {"topic": "clicks", "event_id": "e1", "item_id": "i9"},
         "event_time": 1_700_000_000_000,
@@ -65,7 +74,10 @@ def test_every_topic_refers_to_a_definition(topic: str) -> None:
         ("ItemMessage", {"item_id", "title"}),
         ("ClickMessage", {"event_id", "user_id", "item_id", "timestamp"}),
         ("PurchaseMessage", {"event_id", "user_id", "item_id", "timestamp"}),
-        ("Recommendation", {"user_id", "items", "model_version", "trigger", "event_time", "generated_at"}),
+        (
+            "Recommendation",
+            {"user_id", "scenario", "items", "model_version", "trigger", "event_time", "generated_at"},
+        ),
     ],
 )
 def test_schema_names_the_required_fields(name: str, required: set[str]) -> None:

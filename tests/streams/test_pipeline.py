@@ -10,7 +10,7 @@ import pytest
 
 from encoders.errors import StoreUnavailable
 from streams.interest import Received
-from streams.recommending import Rules
+from streams.scenarios import Scenario
 from tests.fakes.kafka_messages import NOW_MS, click, item, message, purchase
 from tests.fakes.memory_vector_store import MemoryVectorStore
 from tests.fakes.wired_worker import POLICY, WiredWorker, policy
@@ -58,14 +58,14 @@ async def test_recommendation_is_keyed_by_its_user(worker: WiredWorker) -> None:
 async def test_recommended_are_the_nearest_that_were_neither_seen_nor_bought(worker: WiredWorker) -> None:
     await worker.interest.process([click("u", "a", 0), purchase("u", "b", 0)])
     interest = worker.user("u").interest
-    scores = {one: float(worker.replica.vectors[one] @ interest) for one in "cde"}
+    scores = {one: float(worker.replica.items[one] @ interest) for one in "cde"}
     expected = sorted(scores, key=lambda one: -scores[one])
     assert [one["item_id"] for one in worker.recommendations()[0]["items"]] == expected
 
 
 async def test_hiding_turned_off_recommends_what_was_bought(worker: WiredWorker) -> None:
-    rules = Rules(k=1, hide_seen_ms=0, hide_bought_ms=0)
-    open_worker = WiredWorker(worker.store, replace(POLICY, rules=rules))
+    scenarios = {"home": Scenario(k=1, hide_seen_ms=0, hide_bought_ms=0)}
+    open_worker = WiredWorker(worker.store, replace(POLICY, scenarios=scenarios))
     await open_worker.interest.process([purchase("u", "a", 0)])
     assert [one["item_id"] for one in open_worker.recommendations()[0]["items"]] == ["a"]
 

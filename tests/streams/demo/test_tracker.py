@@ -8,7 +8,7 @@ from encoders.events import EventType, Interaction, Item
 from streams.demo.feed import Kind, Message, encode
 from streams.demo.screen import ScreenState
 from streams.demo.tracker import QUIET_SECONDS, Tracker
-from streams.messages import Recommendation, RecommendedItem, Trigger
+from streams.messages import Reason, Recommendation, RecommendedItem, Trigger
 
 ITEMS = [Item(f"i{n}", f"Item {n}", categories=("Kitchen", "Pans", "Wok")) for n in range(5)]
 
@@ -25,7 +25,8 @@ def event(event_id: str, item: str = "i0", user: str = "u") -> Message:
 def answer(event_id: str, *items: str, user: str = "u") -> Recommendation:
     return Recommendation(
         user_id=user,
-        items=[RecommendedItem(item, 0.5) for item in items],
+        items=[RecommendedItem(item, 0.5, Reason("trending")) for item in items],
+        scenario="home",
         model_version="m",
         trigger=Trigger("clicks", event_id, "i0"),
         event_time=0,

@@ -1,0 +1,304 @@
+"""What a worker recommends: candidates from the store and the replica, ranked, ruled, and explained.
+
+One list a query; the queries of a call share a scenario, so that everything is arithmetic over a batch.
+Where the numbers come from is in ``encoders.two_stage``; this module knows items by their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.diversity import NO_ITEM, Cap, mmr, scaled
+from encoders.events import EventType
+from encoders.features import MAX_HISTORY, PADDING, Catalogue, Histories
+from encoders.reasons import REASONS, SIMILAR, named_events, parts
+from encoders.runtime import ServingModel
+from encoders.two_stage import Ranked, covisited, joined, ranked, taken
+from exporters.vector_store import CollectionNames, ItemFilter, Vector, VectorStore
+from streams.catalog_replica import CatalogReplica
+from streams.exploration import explore
+from streams.filters import ANYTHING, passes_nothing
+from streams.messages import Reason, ReasonKind, RecommendedItem
+from streams.popular import PopularItems
+from streams.scenarios import Scenario, events_of, filter_at, permitted, usual_price
+from streams.state import Applied
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+AT_ONCE = 64
+"""Users ranked at a time: what is computed of them stays in the processor's cache."""
+SHORTLIST = 3
+"""Times k that diversity chooses from."""
+AGAINST = frozenset({EventType.DISLIKE})
+"""Events that do not speak for their item, and are not what a list rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """How many candidates each source gives, and whether a second stage ranks them."""
+
+    two_stage: bool = True
+    dense: int = 100
+    covisited: int = 100
+    trending: int = 20
+    new: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One list to be made.
+
+    ``interest`` [d] of the user; ``events`` oldest first; ``hidden`` items are left out; ``at_ms`` is the
+    user's latest event; ``seed`` names the list, so that what is explored is the same each time.
+    """
+
+    interest: Vector
+    events: Sequence[Applied]
+    hidden: set[str]
+    at_ms: int
+    seed: str = ""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A query with what its scenario's basis makes of it."""
+
+    query: Query
+    rows: list[int]
+    """Rows of the basis' items, newest first."""
+    interest: Vector
+    filter: ItemFilter
+
+
+class Recommender:
+    """Makes lists for queries; blocks. Raises ``StoreUnavailable`` or ``StoreError``."""
+
+    def __init__(
+        self,
+        store: VectorStore,
+        names: CollectionNames,
+        model: ServingModel,
+        replica: CatalogReplica,
+        stages: Stages,
+        trends_age_seconds: float = 1.0,
+    ) -> None:
+        """``trends_age_seconds``: how old what is trending and new may be."""
+        self._store, self._names, self._model = store, names, model
+        self._replica, self._stages = replica, stages
+        self._popular = PopularItems(store, names, replica, trends_age_seconds)
+
+    def recommend(self, scenario: Scenario, queries: Sequence[Query]) -> list[list[RecommendedItem]]:
+        """A list for each query, best first, at most ``scenario.k`` items."""
+        lists: list[list[RecommendedItem]] = [[] for _ in queries]
+        asked = [self._asked(scenario, query) for query in queries]
+        trending = [not one.rows or scenario.sources == ("trending",) for one in asked]
+        for place, one in enumerate(asked):
+            if trending[place]:
+                lists[place] = self._trending(scenario, one)
+        personal = [place for place in range(len(asked)) if not trending[place]]
+        for start in range(0, len(personal), AT_ONCE):
+            places = personal[start : start + AT_ONCE]
+            made = self._personal(scenario, [asked[place] for place in places])
+            for place, items in zip(places, made, strict=True):
+                lists[place] = items
+        return lists
+
+    def _asked(self, scenario: Scenario, query: Query) -> _Asked:
+        table = self._replica.items
+        basis = [one for one in query.events if one.event_type not in AGAINST and one.item_id in table]
+        rows = [table.rows[one.item_id] for one in events_of(scenario.basis, basis)][: -MAX_HISTORY - 1 : -1]
+        whole = scenario.basis == "history"
+        interest = query.interest if whole or not rows else table.vectors[rows[0]]
+        usual = usual_price(table.prices[rows]) if scenario.price_band and rows else None
+        return _Asked(query, rows, interest, filter_at(scenario, query.at_ms, usual))
+
+    def _trending(self, scenario: Scenario, asked: _Asked) -> list[RecommendedItem]:
+        """What is trending, for whom nothing else is known or asked."""
+        rows, shares = self._popular.trending()
+        ids = self._replica.items.ids
+        passed = permitted(scenario, asked.filter, rows, self._replica.items)
+        found = []
+        for row, share in zip(rows[passed].tolist(), shares[passed].tolist(), strict=True):
+            if ids[row] not in asked.query.hidden:
+                found.append(RecommendedItem(ids[row], round(share, 6), Reason("trending")))
+                if len(found) == scenario.k:
+                    break
+        return found
+
+    def _personal(self, scenario: Scenario, asked: Sequence[_Asked]) -> list[list[RecommendedItem]]:
+        dense, scores = self._nearest(scenario, asked)
+        with self._replica.lock:
+            if not self._stages.two_stage:
+                return self._chosen(scenario, asked, dense, scores, None)
+            histories = _histories([one.rows for one in asked])
+            candidates = self._candidates(scenario, asked, dense, histories)
+            interests = np.stack([one.interest for one in asked])
+            found = ranked(histories, interests, candidates, self._catalogue(asked), self._model.rank)
+            return self._chosen(scenario, asked, found.items, found.scores, found)
+
+    def _nearest(self, scenario: Scenario, asked: Sequence[_Asked]) -> tuple[Integers, Floats]:
+        """Rows and scores of the nearest items that are not hidden, [b, dense], padded."""
+        wanted = max(self._stages.dense, 0 if self._stages.two_stage else SHORTLIST * scenario.k)
+        if "interest" not in scenario.sources and self._stages.two_stage:
+            wanted = 0
+        rows = np.full((len(asked), wanted), PADDING)
+        scores = np.full((len(asked), wanted), -np.inf, np.float32)
+        # In the order of their limits: an engine answers neighbours that ask for equally many in one scan.
+        order = sorted(range(len(asked)), key=lambda place: len(asked[place].query.hidden))
+        order = [place for place in order if wanted and not passes_nothing(asked[place].filter)]
+        if not order:
+            return rows, scores
+        hits = self._store.nearest_items(
+            self._names,
+            np.stack([asked[place].interest for place in order]),
+            [wanted + len(asked[place].query.hidden) for place in order],
+            None
+            if all(asked[place].filter == ANYTHING for place in order)
+            else [asked[place].filter for place in order],
+        )
+        self._replica.ensure(hit.item_id for found in hits for hit in found)
+        known = self._replica.items.rows
+        for place, found in zip(order, hits, strict=True):
+            hidden = asked[place].query.hidden
+            kept = [hit for hit in found if hit.item_id not in hidden and hit.item_id in known][:wanted]
+            rows[place, : len(kept)] = [known[hit.item_id] for hit in kept]
+            scores[place, : len(kept)] = [hit.score for hit in kept]
+        return rows, scores
+
+    def _candidates(
+        self, scenario: Scenario, asked: Sequence[_Asked], dense: Integers, histories: Histories
+    ) -> Integers:
+        """Rows of all sources that the scenario permits, [b, c], padded."""
+        stages, sources = self._stages, [dense]
+        if "covisited" in scenario.sources:
+            sources.append(covisited(histories, self._replica.evidence.neighbours(), stages.covisited))
+        shared = []
+        if "trending" in scenario.sources:
+            shared.append(self._popular.trending()[0][: stages.trending])
+        if "new" in scenario.sources:
+            shared.append(self._popular.new()[: stages.new])
+        if shared:
+            sources.append(np.tile(np.concatenate(shared), (len(asked), 1)))
+        return self._permitted(scenario, asked, joined(*sources))
+
+    def _permitted(self, scenario: Scenario, asked: Sequence[_Asked], candidates: Integers) -> Integers:
+        table = self._replica.items
+        candidates[~table.available[candidates]] = PADDING  # row -1 is a row, and padding stays padding
+        ruled = scenario.also or any(one.filter != ANYTHING for one in asked)
+        hidden = np.zeros(len(table) + 1, np.bool_)  # the last place is that of padding
+        for own, one in zip(candidates, asked, strict=True):
+            rows = table.rows_of(one.query.hidden)
+            hidden[rows] = True
+            own[hidden[own]] = PADDING
+            hidden[rows] = False
+            if ruled:
+                real = np.flatnonzero(own >= 0)
+                own[real[~permitted(scenario, one.filter, own[real], table)]] = PADDING
+        return candidates
+
+    def _catalogue(self, asked: Sequence[_Asked]) -> Catalogue:
+        """The replica as the features read it, as of the stream's latest event."""
+        table, evidence = self._replica.items, self._replica.evidence
+        now = max(evidence.latest, *(one.query.at_ms / 1000 for one in asked))
+        return Catalogue(
+            vectors=table.vectors,
+            neighbours=evidence.neighbours(),
+            popularity=evidence.popularity(now),
+            recent=evidence.recent(now),
+            ages=((now * 1000 - table.created_ms) / 86_400_000).astype(np.float32),
+            prices=np.nan_to_num(table.prices),
+            categories=table.main_categories,
+        )
+
+    def _chosen(
+        self,
+        scenario: Scenario,
+        asked: Sequence[_Asked],
+        rows: Integers,
+        scores: Floats,
+        found: Ranked | None,
+    ) -> list[list[RecommendedItem]]:
+        """The final lists of candidates [b, c], best first."""
+        width = rows.shape[1] if scenario.exploration else min(rows.shape[1], SHORTLIST * scenario.k)
+        order = self._diverse(scenario, rows[:, :width], scores[:, :width])  # [b, k]
+        explored = np.zeros(order.shape, np.bool_)
+        if scenario.exploration:
+            order, explored = self._explored(scenario, asked, rows, order)
+        reasons, events = _reasons(found, order, self._model)
+        ids = self._replica.items.ids
+        lists = []
+        for b, one in enumerate(asked):
+            items = []
+            for place, at in enumerate(order[b].tolist()):
+                if at == NO_ITEM:
+                    break
+                reason = (
+                    Reason("explored")
+                    if explored[b, place]
+                    else _reason(int(reasons[b, place]), int(events[b, place]), one.rows, ids)
+                )
+                items.append(RecommendedItem(ids[rows[b, at]], round(float(scores[b, at]), 6), reason))
+            lists.append(items)
+        return lists
+
+    def _diverse(self, scenario: Scenario, rows: Integers, scores: Floats) -> Integers:
+        """Places of the chosen candidates, [b, k], ``NO_ITEM`` at the end of short lists."""
+        table = self._replica.items
+        caps = [
+            Cap(np.where(rows >= 0, codes[rows], -1), limit)
+            for codes, limit in (
+                (table.main_categories, scenario.max_per_category),
+                (table.brands, scenario.max_per_brand),
+            )
+            if limit is not None
+        ]
+        real = np.where(rows >= 0, scores, np.float32(-np.inf))
+        vectors = table.vectors[rows] if scenario.diversity else None
+        return mmr(scaled(real), vectors, scenario.diversity, scenario.k, caps)
+
+    def _explored(
+        self, scenario: Scenario, asked: Sequence[_Asked], rows: Integers, order: Integers
+    ) -> tuple[Integers, npt.NDArray[np.bool_]]:
+        """Some places of the lower half given to new items among the candidates."""
+        fresh = set(self._popular.new().tolist())
+        flags = np.zeros(order.shape, np.bool_)
+        for b, one in enumerate(asked):
+            places = {str(row): place for place, row in enumerate(rows[b].tolist()) if row >= 0}
+            kept = [str(rows[b, at]) for at in order[b].tolist() if at != NO_ITEM]
+            new = [name for name in places if int(name) in fresh]
+            chosen, own = explore(kept, new, scenario.exploration, scenario.k, one.query.seed)
+            order[b] = NO_ITEM
+            order[b, : len(chosen)] = [places[name] for name in chosen]
+            flags[b, : len(own)] = own
+        return order, flags
+
+
+def _histories(rows: Sequence[list[int]]) -> Histories:
+    """Newest first, padded on the right."""
+    width = max(map(len, rows))
+    items = np.zeros((len(rows), width), np.int64)
+    weights = np.zeros(items.shape, np.float32)
+    for place, own in enumerate(rows):
+        items[place, : len(own)] = own
+        weights[place, : len(own)] = 1.0
+    return Histories(items, weights)
+
+
+def _reasons(found: Ranked | None, order: Integers, model: ServingModel) -> tuple[Integers, Integers]:
+    """Index of the reason and place of the event it names, [b, k] each."""
+    if found is None:
+        return np.full(order.shape, REASONS.index(SIMILAR)), np.full(order.shape, -1)
+    shown = taken(found.described, np.maximum(order, 0))
+    real = (found.items >= 0).astype(np.float32)
+    why = parts(shown.features, found.described.features, real, model.rank).argmax(axis=2)
+    return why, named_events(shown, why)
+
+
+def _reason(why: int, event: int, rows: Sequence[int], ids: Sequence[str]) -> Reason:
+    return Reason(cast(ReasonKind, REASONS[why]), ids[rows[event]] if event >= 0 else None)
