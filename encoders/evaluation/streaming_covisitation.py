@@ -10,12 +10,15 @@ import numpy.typing as npt
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import DataError
 from encoders.evaluation.streaming import TYPE_WEIGHTS, StreamingMethod, weighted_items
-from encoders.evaluation.timeline import Basket, Events, Floats, Integers
+from encoders.evaluation.timeline import Basket, Events, Floats, Integers, Mask
 
 MAX_ITEMS = 20_000
 """All pairs of items are held as one array of 4 bytes each: 1.6 GB."""
 _HEADROOM = 2.0**40
 """Growth of new weights at which all weights are scaled back."""
+
+_BLOCK = 2_000_000
+"""Pairs looked at at a time."""
 
 Pairs = tuple[Integers, Integers, Floats, Floats]
 """sources, neighbours, weights, seconds of the newer event: [p] each."""
@@ -87,24 +90,38 @@ class StreamingCovisitation(StreamingMethod):
         return scores
 
 
-def pairs_in(events: Events, fresh: npt.NDArray[np.bool_], config: CovisitationConfig) -> Pairs:
+def pairs_in(events: Events, fresh: Mask, config: CovisitationConfig) -> Pairs:
     """All pairs that the ``fresh`` [e] of the events add, as ``pairs_of`` finds them one event at a time.
 
     Events of a user stand together, oldest first.
     """
     strength = np.sqrt(TYPE_WEIGHTS[events.event_types])
-    found: list[Pairs] = []
-    for distance in range(1, config.window + 1):
-        old, new = np.arange(len(events) - distance), np.arange(distance, len(events))
-        kept = (events.users[old] == events.users[new]) & (events.items[old] != events.items[new])
-        old, new = old[kept & fresh[new]], new[kept & fresh[new]]
-        gaps = events.seconds[new] - events.seconds[old]
-        weights = strength[old] * strength[new] * config.distance_decay ** (distance - 1)
-        weights = weights * 2.0 ** (-gaps / config.pair_half_life_seconds)
-        first, second, at = events.items[old], events.items[new], events.seconds[new]
-        found += [(first, second, weights, at), (second, first, weights * config.backward, at)]
+    distances = np.arange(1, config.window + 1)
+    blocks = np.array_split(distances, 1 + config.window * len(events) // _BLOCK)
+    found = [_pairs(events, fresh, strength, block[:, None], config) for block in blocks]
     sources, neighbours, weights, seconds = (np.concatenate(parts) for parts in zip(*found))
     return sources, neighbours, weights, seconds
+
+
+def _pairs(
+    events: Events, fresh: Mask, strength: Floats, distances: Integers, config: CovisitationConfig
+) -> Pairs:
+    """Pairs of events that stand ``distances`` [w, 1] apart."""
+    new = np.broadcast_to(np.arange(len(events)), (len(distances), len(events)))
+    old = np.maximum(new - distances, 0)
+    kept = (new >= distances) & fresh & (events.users[old] == events.users)
+    kept &= events.items[old] != events.items
+    apart = np.broadcast_to(distances, kept.shape)[kept]
+    old, new = old[kept], new[kept]
+    weights = strength[old] * strength[new] * config.distance_decay ** (apart - 1)
+    weights = weights * 2.0 ** ((events.seconds[old] - events.seconds[new]) / config.pair_half_life_seconds)
+    first, second, at = events.items[old], events.items[new], events.seconds[new]
+    return (
+        np.r_[first, second],
+        np.r_[second, first],
+        np.r_[weights, weights * config.backward],
+        np.r_[at, at],
+    )
 
 
 def _events(basket: Basket) -> Events:

@@ -11,7 +11,7 @@ from encoders.evaluation.streaming import StreamingMethod
 from encoders.evaluation.timeline import Basket, Events, Floats, Integers
 
 MAX_CELLS = 2_000_000_000
-"""Users times items: one bit of knowledge a cell is held as a byte, twice."""
+"""Users times items: who had what is held as a byte each."""
 
 
 class StreamingNeighbours(StreamingMethod):
@@ -42,22 +42,25 @@ class StreamingNeighbours(StreamingMethod):
             raise DataError(
                 f"vsknn here holds at most {MAX_CELLS:,} users x items, this set has {users * n:,}"
             )
-        self._has = np.zeros((users, n), dtype=np.bool_)
         self._holders = np.zeros((n, users), dtype=np.bool_)
-        self._sizes, self._counts = np.zeros(users), np.zeros(n)  # the sums of both
-        self._mark(past.users, past.items)
+        self._members = [np.empty(0, dtype=np.int64)] * users
+        self._sizes, self._counts = np.zeros(users), np.zeros(n)
+        order = np.argsort(past.users, kind="stable")
+        who, starts = np.unique(past.users[order], return_index=True)
+        for user, items in zip(who.tolist(), np.split(past.items[order], starts[1:])):
+            self._mark(user, items)
 
     def _learn(self, baskets: Sequence[Basket]) -> None:
         for basket in baskets:
-            self._mark(np.full(len(basket.items), basket.user), basket.items)
+            self._mark(basket.user, basket.items)
 
-    def _mark(self, users: Integers, items: Integers) -> None:
-        users, items = np.divmod(np.unique(users * self._stage.n_items + items), self._stage.n_items)
-        new = ~self._has[users, items]
-        users, items = users[new], items[new]
-        self._has[users, items] = self._holders[items, users] = True
-        np.add.at(self._sizes, users, 1.0)
-        np.add.at(self._counts, items, 1.0)
+    def _mark(self, user: int, items: Integers) -> None:
+        distinct = np.unique(items)
+        new = distinct[~self._holders[distinct, user]]
+        self._holders[new, user] = True
+        self._members[user] = np.concatenate([self._members[user], new])
+        self._sizes[user] += len(new)
+        self._counts[new] += 1.0
 
     def _scores(self, users: Integers, seconds: Floats) -> Floats:
         return np.stack([self._one(user) for user in users.tolist()])
@@ -70,8 +73,10 @@ class StreamingNeighbours(StreamingMethod):
         weights: Floats = self._decay ** np.arange(len(newest), dtype=np.float64)  # [t]
         near, votes = self._nearest(user, newest, weights)
         idf = np.log(max(np.count_nonzero(self._sizes), 1) / np.maximum(self._counts, 1.0))
-        scores = (votes.astype(np.float32) @ self._has[near].astype(np.float32)) * idf
-        return np.asarray(scores, dtype=np.float64)
+        items = np.concatenate([self._members[row] for row in near] or [near])
+        each = np.repeat(votes, self._sizes[near].astype(np.int64))
+        scores: Floats = np.bincount(items, each, minlength=self._stage.n_items) * idf
+        return scores
 
     def _nearest(self, user: int, newest: list[int], weights: Floats) -> tuple[Integers, Floats]:
         """The most similar other users [k] and what each of their votes weighs."""

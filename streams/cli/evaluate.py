@@ -59,8 +59,8 @@ def evaluate(
 
     PROGRESSIVE, for data with times: what lies before the time of the event at 80 % is learned, the rest is
     replayed in order: recommend for every basket (one user's events of one moment), then learn from it.
-    Figures are for all, users known at the split, new users, and items that came after it, with 95 % intervals
-    by bootstrap over users. The settings of baselines were chosen on the last fifth of the past.
+    Figures are for all, users known at the split, new users, and items that came after it, with 95 %
+    intervals by bootstrap over users. The settings of baselines were chosen on the last fifth of the past.
 
     \b
     newest             the items that arrived last (a probe: see docs/evaluation.md)

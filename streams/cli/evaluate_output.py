@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -26,8 +26,11 @@ SHOWN = (
     "coverage_at_10",
 )
 """Columns; those that no row has are left out. --json has all figures."""
+IN_TABLE = ("recall_at_10", "ndcg_at_10", "novelty_at_10", "diversity_at_10", "coverage_at_10")
+"""Those that a terminal has room for."""
+RANKED = ("recall", "ndcg", "mrr", "hit_rate", "precision")
 MEASURE = "ndcg_at_10"
-"""What the plot shows."""
+"""What the plot shows, and what has its interval in the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +99,15 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 
 def _label(name: str) -> str:
-    return name.replace("_at_", "@").replace("_", " ")
+    return name.replace("_at_10", "@10" if name.startswith(RANKED) else "").replace("_", " ")
 
 
-def _cell(row: Row, name: str) -> str:
+def _cell(row: Row, name: str, *, interval: bool = True) -> str:
     if name not in row:
         return "–"
     value = f"{row[name]:.4f}"
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return value if low is None else f"{value} [{low:.3f}, {high:.3f}]"
+    return value if low is None or not interval else f"{value} [{low:.3f}, {high:.3f}]"
 
 
 def _print_tables(report: Report) -> None:
@@ -113,22 +116,22 @@ def _print_tables(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
+    console.print(report.title)
     for group, rows in report.groups.items():
-        table = Table(
-            title=f"{report.title}{f': {group}' if group else ''}", box=SIMPLE, padding=(0, 1, 0, 0)
-        )
-        columns = _columns(rows)
+        table = Table(title=group or None, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+        columns = [name for name in IN_TABLE if name in _columns(rows)]
         for name in ("method", *columns):
             justify: Literal["left", "right"] = "left" if name == "method" else "right"
-            table.add_column(_label(name), justify=justify)
+            table.add_column(_label(name), justify=justify, no_wrap=True)
         for row in rows:
-            table.add_row(str(row["method"]), *(_cell(row, name) for name in columns))
+            cells = [_cell(row, name, interval=name == MEASURE) for name in columns]
+            table.add_row(str(row["method"]), *cells)
         console.print(table)
     for note in report.notes:
         console.print(note)
 
 
-def _figure_class():  # type: ignore[no-untyped-def]
+def _figure_class() -> Any:
     """``matplotlib.figure.Figure``, which needs no display; ``SettingsError`` where it is not installed."""
     try:
         return importlib.import_module("matplotlib.figure").Figure
@@ -152,7 +155,7 @@ def _draw(report: Report, file: Path) -> None:
     figure.savefig(file, dpi=150)
 
 
-def _draw_panel(axes, name: str, rows: Sequence[Row]) -> None:  # type: ignore[no-untyped-def]
+def _draw_panel(axes: Any, name: str, rows: Sequence[Row]) -> None:
     values = [float(row[MEASURE]) for row in rows]
     low = [value - float(row.get(f"{MEASURE}_low", value)) for value, row in zip(values, rows)]
     high = [float(row.get(f"{MEASURE}_high", value)) - value for value, row in zip(values, rows)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +12,12 @@ import click
 
 from encoders.datasets import Dataset
 from encoders.errors import ModelError, SettingsError
-from encoders.evaluation.baselines import GRIDS, TUNED, Settings, baseline, names_for, tune
+from encoders.evaluation.baselines import TUNED, Settings, baseline, names_for, tune
 from encoders.evaluation.progressive import QUANTILE, ProgressiveMethod, Replayed, run
 from encoders.evaluation.progressive_figures import GROUPS, Figures, difference, figures
 from encoders.evaluation.timeline import Stage, Timeline, Vectors, timeline_of
 from streams.cli.evaluate_output import Output, Report, Row, print_json, write_report
-from streams.cli.evaluate_sasrec import SASREC, sasrec
+from streams.cli.evaluate_sasrec import SASREC, sasrec, tune_sasrec
 from streams.cli.training_progress import TrainingBar
 
 TEXT = "decayed-text"
@@ -97,8 +96,8 @@ def _evaluate(
     name: str, timeline: Timeline, vectors: Vectors | None, options: Options, bar: TrainingBar
 ) -> _Outcome:
     settings = TUNED.get(timeline.name, {}).get(name, {})
-    if options.tune and name in GRIDS:
-        settings = _tuned(name, timeline, vectors, bar)
+    if options.tune:
+        settings = _tuned(name, timeline, vectors, options)
     method = _make(name, settings, timeline, options)
     replayed, stage = run(
         method,
@@ -112,18 +111,21 @@ def _evaluate(
 
 def _make(name: str, settings: Settings, timeline: Timeline, options: Options) -> ProgressiveMethod:
     if name == SASREC and options.sasrec_python is not None:
-        return sasrec(timeline, options.sasrec_python, options.seed)
+        return sasrec(timeline, options.sasrec_python, options.seed, settings)
     return baseline(name, timeline.name, settings)
 
 
-def _tuned(name: str, timeline: Timeline, vectors: Vectors | None, bar: TrainingBar) -> Settings:
+def _tuned(name: str, timeline: Timeline, vectors: Vectors | None, options: Options) -> Settings:
     """The best of the grid; every trial is told on stderr."""
+    trials = tune(name, timeline, vectors)
+    if name == SASREC and options.sasrec_python is not None:
+        trials = tune_sasrec(timeline, options.sasrec_python, options.seed)
     tried: list[tuple[Settings, float]] = []
-    for settings, value in tune(name, timeline, vectors):
+    for settings, value in trials:
         tried.append((settings, value))
-        bar.say(f"{name} {settings or 'defaults'}: validation NDCG@10 {value:.5f}")
+        click.echo(f"{name} {settings or 'as it is'}: validation NDCG@10 {value:.5f}", err=True)
     best, value = max(tried, key=lambda trial: trial[1])
-    bar.say(f"{name}: {best or 'defaults'} is the best of {len(tried)} settings, {value:.5f}")
+    click.echo(f"{name}: {best or 'as it is'}, the best of {len(tried)}, {value:.5f}", err=True)
     return best
 
 
@@ -169,9 +171,7 @@ def _as_json(
     }
 
 
-def _behind(
-    outcome: _Outcome, best: _Outcome, timeline: Timeline, stage: Stage, options: Options
-) -> str:
+def _behind(outcome: _Outcome, best: _Outcome, timeline: Timeline, stage: Stage, options: Options) -> str:
     mean, low, high = _difference(best, outcome, timeline, stage, options)
     return f"{best.name} over {outcome.name}: NDCG@10 {mean:+.4f} [{low:+.4f}, {high:+.4f}], paired by basket"
 

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from encoders.errors import DataError, ModelError, ModelNotFound, SettingsError
-from streams.cli.evaluate import METHODS, _chosen, evaluate
+from streams.cli.evaluate import evaluate
+from streams.cli.evaluate_leave_one_out import METHODS, _chosen
 
 HEADER = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
 FIELDS = [
@@ -55,15 +56,52 @@ def test_json_is_one_object_a_method(folder):
 def test_without_json_there_is_a_table(folder):
     table = run(folder, "--methods", "popularity")
     assert "recall@10" in table
+    assert "coverage" in table
     assert "0.5000" in table
     assert "20 items, 2 test cases" in table
 
 
-def test_sets_with_times_are_referred_to_replay(tmp_path):
+def test_a_set_with_times_has_no_published_split(tmp_path):
     (tmp_path / "u.data").write_text("1\t1\t5\t1\n")
     (tmp_path / "u.item").write_text("1|A|||" + "|0" * 19 + "\n")
-    with pytest.raises(DataError, match="evaluate it by replay"):
-        run(tmp_path, dataset="movielens")
+    with pytest.raises(DataError, match="use --protocol progressive"):
+        run(tmp_path, "--protocol", "leave-one-out", dataset="movielens")
+
+
+def test_a_set_without_times_cannot_be_replayed(folder):
+    with pytest.raises(DataError, match="evaluate it with `--protocol leave-one-out`"):
+        run(folder, "--protocol", "progressive")
+
+
+@pytest.mark.parametrize("option", [["--tune"], ["--sasrec-python", "python"]])
+def test_options_of_the_other_protocol_are_refused(folder, option):
+    with pytest.raises(SettingsError, match="belong to --protocol progressive"):
+        run(folder, *option)
+
+
+def test_the_path_may_stand_behind_the_name(folder):
+    beside = run(folder, "--methods", "popularity", "--json")
+    assert run("--methods", "popularity", "--json", dataset=f"unisrec:{folder}") == beside
+
+
+def test_a_data_set_is_named_once(folder):
+    for dataset, path in (("unisrec", []), (f"unisrec:{folder}", [folder])):
+        with pytest.raises(SettingsError, match="name the data set once"):
+            run(*path, dataset=dataset)
+
+
+def test_figures_are_written_as_markdown(folder, tmp_path):
+    run(folder, "--methods", "popularity", "--markdown", tmp_path / "figures.md")
+    lines = (tmp_path / "figures.md").read_text().splitlines()
+    assert lines[0].startswith("# unisrec: 20 items, 2 test cases")
+    assert lines[2].startswith("| method | recall@10 | ndcg@10 |")
+    assert lines[4].startswith("| popularity | 0.5000 [")
+
+
+def test_with_a_model_at_hand_lists_have_a_diversity(folder, untrained_model):
+    options = ["--model", untrained_model, "--methods", "popularity,model", "--json"]
+    found = [json.loads(line) for line in run(folder, *options).splitlines()]
+    assert [0 < row["diversity_at_10"] < 1 for row in found] == [True, True]
 
 
 @pytest.mark.parametrize("arguments", [["--methods", "magic"], ["--methods", "untrained", "--model", "m"]])
