@@ -41,8 +41,10 @@ class Ranked:
     """[b, c], ``PADDING`` last."""
     scores: Floats
     """[b, c], -inf for ``PADDING``."""
+    order: Integers
+    """[b, c]: where each of ``items`` is among the candidates that were asked about."""
     described: Described
-    """In the order of ``items``."""
+    """Of the candidates in the order that they were asked about."""
 
 
 def covisited(histories: Histories, neighbours: Neighbours, k: int) -> Integers:
@@ -89,7 +91,8 @@ def ranked(
     return Ranked(
         np.take_along_axis(candidates, order, axis=1),
         np.take_along_axis(scores, order, axis=1),
-        taken(described, order),
+        order,
+        described,
     )
 
 

@@ -15,17 +15,13 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from encoders.exact_search import LARGEST_SCAN, lower_bounds
 from exporters.qdrant_conditions import AtLeast, Conditions
 from exporters.qdrant_engine import Engine, Hit
 from exporters.qdrant_points import Layout, Point
 from exporters.vector_store import Vector
 
 T = TypeVar("T")
-LARGEST_SCAN = 50_000
-"""Vectors: beyond, a graph in the engine is cheaper than looking at all of them."""
-BLOCK = 16
-"""Scores a block: the maxima of blocks give a bound that few scores pass. A block takes every n/16-th score,
-because maxima over the outer axis vectorise."""
 QUERIES_AT_ONCE = 64
 SLACK = np.float32(1e-5)
 """More than a matrix product's rounding: scores this near to the bound are computed again, one by one."""
@@ -76,7 +72,7 @@ class Mirror:
             return [[] for _ in limits]
         scores = queries @ self._vectors[:n].T  # [q, n]
         scores[:, hidden] = -np.inf
-        bounds = _bounds(scores, limits) - SLACK  # [q]
+        bounds = lower_bounds(scores, limits) - SLACK  # [q]
         return [
             self._exact(query, np.flatnonzero(row >= bound), limit)
             for query, row, bound, limit in zip(queries, scores, bounds, limits, strict=True)
@@ -105,20 +101,6 @@ class Mirror:
         if old:
             vectors[:old] = self._vectors
         self._ids, self._numbers, self._vectors = ids, numbers, vectors
-
-
-def _bounds(scores: Vector, limits: Sequence[int]) -> Vector:
-    """For each row a score that at least ``limit`` scores reach: the limit-th largest maximum of a block."""
-    q, n = scores.shape
-    blocks = n // BLOCK
-    lowest = np.full(q, -np.finfo(np.float32).max, np.float32)
-    places = np.array([max(0, blocks - max(1, limit)) for limit in limits])
-    if not places.any():
-        return lowest
-    maxima = scores[:, : blocks * BLOCK].reshape(q, BLOCK, blocks).max(axis=1)  # [q, blocks]
-    ordered = np.partition(maxima, np.unique(places), axis=1)
-    bounds = np.where(places > 0, ordered[np.arange(q), places], lowest)
-    return np.maximum(bounds, lowest)
 
 
 class MirroredEngine:

@@ -20,7 +20,8 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from encoders.errors import StoreError
-from exporters.exact_scan import LARGEST_SCAN, MirroredEngine
+from encoders.exact_search import LARGEST_SCAN
+from exporters.exact_scan import MirroredEngine
 from exporters.qdrant_conditions import AtLeast, Conditions
 from exporters.qdrant_edge_folder import is_shard, shard_folder, take_folder
 from exporters.qdrant_edge_types import (

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from encoders.diversity import NO_ITEM, Cap, mmr, scaled
 from encoders.events import EventType
+from encoders.exact_search import LARGEST_SCAN, top_rows
 from encoders.features import MAX_HISTORY, PADDING, Catalogue, Histories
 from encoders.reasons import REASONS, SIMILAR, named_events, parts
 from encoders.runtime import ServingModel
@@ -144,11 +145,11 @@ class Recommender:
 
     def _nearest(self, scenario: Scenario, asked: Sequence[_Asked]) -> tuple[Integers, Floats]:
         """Rows and scores of the nearest items that are not hidden, [b, dense], padded."""
-        wanted = max(self._stages.dense, 0 if self._stages.two_stage else SHORTLIST * scenario.k)
-        if "interest" not in scenario.sources and self._stages.two_stage:
-            wanted = 0
+        wanted = self._dense_wanted(scenario)
         rows = np.full((len(asked), wanted), PADDING)
         scores = np.full((len(asked), wanted), -np.inf, np.float32)
+        if self._in_memory(asked):
+            return self._scan(asked, wanted), scores
         # In the order of their limits: an engine answers neighbours that ask for equally many in one scan.
         order = sorted(range(len(asked)), key=lambda place: len(asked[place].query.hidden))
         order = [place for place in order if wanted and not passes_nothing(asked[place].filter)]
@@ -170,6 +171,30 @@ class Recommender:
             rows[place, : len(kept)] = [known[hit.item_id] for hit in kept]
             scores[place, : len(kept)] = [hit.score for hit in kept]
         return rows, scores
+
+    def _in_memory(self, asked: Sequence[_Asked]) -> bool:
+        """Whether the replica holds all that the store could find, and is cheaper to ask.
+
+        For ranking alone, which scores again: the store's own scores do not depend on the batch.
+        """
+        whole = not self._store.shared and len(self._replica) <= LARGEST_SCAN
+        return whole and self._stages.two_stage and all(one.filter == ANYTHING for one in asked)
+
+    def _scan(self, asked: Sequence[_Asked], wanted: int) -> Integers:
+        """Rows of the nearest items, [b, wanted], by one matrix product over the replica."""
+        table = self._replica.items
+        if not wanted:
+            return np.full((len(asked), 0), PADDING)
+        scores = np.stack([one.interest for one in asked]) @ table.vectors.T  # [b, n]
+        scores[:, ~table.available[: scores.shape[1]]] = -np.inf
+        for own, one in zip(scores, asked, strict=True):
+            own[table.rows_of(one.query.hidden)] = -np.inf
+        return top_rows(scores, wanted)
+
+    def _dense_wanted(self, scenario: Scenario) -> int:
+        if not self._stages.two_stage:
+            return SHORTLIST * scenario.k if scenario.reorders else scenario.k
+        return self._stages.dense if "interest" in scenario.sources else 0
 
     def _candidates(
         self, scenario: Scenario, asked: Sequence[_Asked], dense: Integers, histories: Histories
@@ -294,8 +319,9 @@ def _reasons(found: Ranked | None, order: Integers, model: ServingModel) -> tupl
     """Index of the reason and place of the event it names, [b, k] each."""
     if found is None:
         return np.full(order.shape, REASONS.index(SIMILAR)), np.full(order.shape, -1)
-    shown = taken(found.described, np.maximum(order, 0))
-    real = (found.items >= 0).astype(np.float32)
+    asked = np.take_along_axis(found.order, np.maximum(order, 0), axis=1)  # [b, k]
+    shown = taken(found.described, asked)
+    real = np.asarray(found.described.features.any(axis=2), np.float32)  # padding is all zeros
     why = parts(shown.features, found.described.features, real, model.rank).argmax(axis=2)
     return why, named_events(shown, why)
 

@@ -54,6 +54,12 @@ class Scenario:
     publish_after: frozenset[EventType] = frozenset(EventType)
     """Events after which a recommendation is published on the topic."""
 
+    @property
+    def reorders(self) -> bool:
+        """Whether the best ``k`` may not be the list: diversity, caps or exploration choose among more."""
+        caps = (self.max_per_category, self.max_per_brand)
+        return bool(self.diversity or self.exploration or any(cap is not None for cap in caps))
+
 
 def narrowed(scenario: Scenario, rules: ItemRules) -> Scenario:
     """The scenario with a request's rules added: what passes it passes both."""
