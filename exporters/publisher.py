@@ -28,7 +28,13 @@ class Outgoing:
 
 
 class Publisher(Protocol):
-    """Where recommendations and dead letters leave."""
+    """Where recommendations, evidence and dead letters leave."""
+
+    async def start(self) -> None:
+        """Connect; raises ``BrokerUnavailable``."""
+
+    async def stop(self) -> None:
+        """Send what is buffered and disconnect."""
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Return when every message is acknowledged; raise ``BrokerUnavailable`` when one may be missing."""

@@ -46,7 +46,7 @@ class Parts:
     """A wired worker, before Faust runs it."""
 
     serving: Serving
-    publisher: KafkaPublisher
+    publisher: Publisher
     catalog: CatalogPipeline
     interest: InterestPipeline
     evidence: EvidencePipeline
@@ -184,7 +184,11 @@ def open_reading(
 
 def compose(settings: Settings) -> Parts:
     """Wire a worker: loads the model, opens the store, reads the catalogue; blocks. Raises as above."""
-    publisher = KafkaPublisher(aiokafka_options(settings.kafka), settings.kafka.topic_prefix)
+    return compose_on(KafkaPublisher(aiokafka_options(settings.kafka), settings.kafka.topic_prefix), settings)
+
+
+def compose_on(publisher: Publisher, settings: Settings) -> Parts:
+    """The same on another publisher."""
     # A thread for each agent's batch: the event loop stays free.
     executor = ThreadPoolExecutor(3, thread_name_prefix="batch")
     serving = open_serving(settings, publisher, executor)

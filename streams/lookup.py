@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,14 +33,27 @@ def recommend(
 
     Raises ``StoreUnavailable`` or ``StoreError``.
     """
-    record = store.retrieve_users(names, [user_id])[0]
-    history = unpack(record.blob) if record is not None else None
-    if record is None or history is None or not history.applied:
-        nobody = Query(np.zeros(0, np.float32), [], set(), at_ms=0)
-        return answer(store, names, "trending", 0, recommender.recommend(scenario, [nobody])[0])
-    user = UserState(user_id, record.interest, record.state, history)
-    chosen = recommender.recommend(scenario, [query_of(user, scenario)])[0]
-    return answer(store, names, "history", history.applied, chosen)
+    user = stored_users(store, names, [user_id])[0]
+    chosen = recommender.recommend(scenario, [query_for(user, scenario)])[0]
+    events = user.history.applied if user else 0
+    return answer(store, names, "history" if events else "trending", events, chosen)
+
+
+def stored_users(
+    store: VectorStore, names: CollectionNames, user_ids: Sequence[str]
+) -> list[UserState | None]:
+    """The users as stored, in the order asked for; blocks."""
+    return [
+        UserState(record.user_id, record.interest, record.state, unpack(record.blob)) if record else None
+        for record in store.retrieve_users(names, user_ids)
+    ]
+
+
+def query_for(user: UserState | None, scenario: Scenario) -> Query:
+    """What to ask for a user who may not have done anything yet."""
+    if user is None or not user.history.applied:
+        return Query(np.zeros(0, np.float32), [], set(), at_ms=0)
+    return query_of(user, scenario)
 
 
 def answer(

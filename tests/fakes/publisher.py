@@ -22,6 +22,12 @@ class RecordingPublisher:
         """The ``call``-th call from now on raises ``BrokerUnavailable``, once."""
         self._faults[self._calls + call] = delivered
 
+    async def start(self) -> None:
+        """Nothing to connect to."""
+
+    async def stop(self) -> None:
+        """Nothing to disconnect from."""
+
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """Deliver all, or raise as told."""
         self._calls += 1
