@@ -122,8 +122,7 @@ class EvidencePipeline:
                 secrets.randbits(TOKEN_BITS),
                 self._serving.clock_ms(),
             )
-        with self._serving.metrics.stage("evidence_upsert"):
-            lost = self._serving.store.upsert_evidence(self._serving.names, records)
+        lost = self._serving.store.upsert_evidence(self._serving.names, records)
         for item_id, sequence, state in states:
             self._owned[item_id] = _Owned(sequence, state)
             replica.wrote(item_id, sequence)

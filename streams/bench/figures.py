@@ -14,9 +14,14 @@ class PipelineFigures(msgspec.Struct, frozen=True, kw_only=True):
     """From sending an event to receiving the recommendation that takes it in, at ``rate`` events a second."""
     freshness_p99_ms: float
     cpu_us_per_event: dict[str, float]
-    """CPU of the worker's process: ``total``, while each stage ran, and the ``rest`` (Faust, mostly)."""
+    """``total`` of the worker's process, of each stage's thread, and the ``rest`` (Faust, mostly)."""
     wall_us_per_event: dict[str, float]
     """Wall time of every stage; ``publish`` waits for the broker's acknowledgement."""
+    nearest_only_events_per_second: float
+    """Of a worker without evidence and ranking, on the same backlog."""
+    nearest_only_cpu_us_per_event: dict[str, float]
+    added_cpu: float
+    """CPU of an event over that of such a worker, less 1: what evidence, fusion and ranking cost."""
     rss_mb: float
     """The worker's peak resident memory, in 1,000,000 bytes."""
     empty_agent_events_per_second: float

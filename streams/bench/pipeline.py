@@ -2,8 +2,8 @@
 
 In turn: a broker and its topics; a catalogue stored without encoding a text; a backlog of events; the worker,
 timed while it works the backlog off; a paced stream of events, whose recommendations are timed on their way
-back; the empty agent on the same events. Figures are given only where nothing was lost: every event applied,
-every user who was touched refreshed.
+back; a worker without evidence and ranking on all these events; the empty agent on the same. Figures are given
+only where nothing was lost: every event applied, every user who was touched refreshed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from streams.bench.empty_agent import EmptyFigures
 from streams.bench.events import MEAN_GAP_MS, Event, make_events
 from streams.bench.figures import PipelineFigures
 from streams.bench.freshness import Arrived, Sent, freshness, percentile_ms
-from streams.bench.samples import Sample, cost, peak_rss_mb, steady
+from streams.bench.samples import Cost, Sample, cost, peak_rss_mb, steady
 from streams.bench.tail import Tail
 from streams.bench.worker import MeasuredWorker, measure_empty_agent
 from streams.kafka.producer import EventProducer
@@ -96,22 +96,38 @@ class _Run:
         ensure_topics(kafka)
         self._producer = stack.enter_context(EventProducer(kafka))
         self._tail = stack.enter_context(Tail(kafka))
-        self._worker = MeasuredWorker(address, self._model_path, scratch)
+        self._worker = MeasuredWorker(address, self._model_path, scratch, store="store")
+        self._nearest = MeasuredWorker(address, self._model_path, scratch, store="nearest", two_stage=False)
         self._backlog, self._paced = self._make_events()
 
     def figures(self) -> PipelineFigures:
         """Do everything in turn."""
-        with self._bars.stage("storing the catalogue", self._options.items) as bar:
-            preload(
-                self._scratch / "store", self._model, self._options.items, self._options.seed, bar.advance
-            )
+        self._preload("store")
         self._send_backlog()
         with self._worker:
             measured = self._measure()
+        nearest = self._measure_nearest()
         with self._bars.stage("empty agent"):
             log_file = self._scratch / "empty-agent.log"
             empty = measure_empty_agent(self._worker.environment, self._options.all_events, log_file)
-        return self._summed_up(measured, empty)
+        return self._summed_up(measured, nearest, empty)
+
+    def _preload(self, folder: str) -> None:
+        options = self._options
+        with self._bars.stage("storing the catalogue", options.items) as bar:
+            preload(self._scratch / folder, self._model, options.items, options.seed, bar.advance)
+
+    def _measure_nearest(self) -> Cost:
+        """A worker that recommends the nearest items alone, on all events from the beginning."""
+        self._preload("nearest")
+        with self._nearest, self._bars.stage("nearest items alone", self._options.all_events) as bar:
+            samples, patience = [self._nearest.sample()], _Patience()
+            while samples[-1].events < self._options.all_events:
+                time.sleep(SAMPLE_SECONDS)
+                samples.append(self._nearest.sample())
+                patience.look(samples[-1].events, self._options.all_events)
+                bar.reach(samples[-1].events)
+        return cost(*steady(samples, self._options.events))
 
     def _find_or_make_model(self) -> tuple[Path, ServingModel]:
         path = self._options.model
@@ -162,25 +178,17 @@ class _Run:
 
     def _wait_for(self, events: int, bar: Bar | None = None) -> list[Sample]:
         """Sample the worker until it has applied ``events`` and all its recommendations have arrived."""
-        samples = [self._worker.sample()]
-        moved_at, progress = time.monotonic(), (0, 0)
+        samples, patience = [self._worker.sample()], _Patience()
         while samples[-1].events < events or len(self._tail.arrived) < self._worker.recommendations():
             time.sleep(SAMPLE_SECONDS)
             self._tail.check()
             samples.append(self._worker.sample())
             if bar is not None:
                 bar.reach(samples[-1].events)
-            now = (samples[-1].events, len(self._tail.arrived))
-            if now != progress:
-                moved_at, progress = time.monotonic(), now
-            elif time.monotonic() - moved_at > PATIENCE_SECONDS:
-                raise FreshetError(
-                    f"{now[0]} of {events} events were applied, {now[1]} recommendations received; nothing"
-                    f" has moved for {PATIENCE_SECONDS:.0f} s: the run is void"
-                )
+            patience.look(samples[-1].events, events, len(self._tail.arrived))
         return samples
 
-    def _summed_up(self, measured: _Measured, empty: EmptyFigures) -> PipelineFigures:
+    def _summed_up(self, measured: _Measured, nearest: Cost, empty: EmptyFigures) -> PipelineFigures:
         options = self._options
         worked = cost(*steady(measured.samples, options.events))
         answered = freshness(measured.sent, self._tail.arrived).values()
@@ -190,6 +198,9 @@ class _Run:
             freshness_p99_ms=percentile_ms(answered, 99),
             cpu_us_per_event=worked.cpu_us,
             wall_us_per_event=worked.wall_us,
+            nearest_only_events_per_second=nearest.events_per_second,
+            nearest_only_cpu_us_per_event=nearest.cpu_us,
+            added_cpu=round(worked.cpu_us["total"] / nearest.cpu_us["total"] - 1, 3),
             rss_mb=measured.rss_mb,
             empty_agent_events_per_second=empty.events_per_second,
             empty_agent_cpu_us_per_event=empty.cpu_us_per_event,
@@ -205,6 +216,24 @@ class _Run:
             model_version=self._model.version,
             seed=options.seed,
         )
+
+
+class _Patience:
+    """Ends a run in which nothing moves."""
+
+    def __init__(self) -> None:
+        self._moved_at, self._progress = time.monotonic(), (0, 0)
+
+    def look(self, applied: int, events: int, arrived: int = 0) -> None:
+        """Raises ``FreshetError`` when neither number has changed for ``PATIENCE_SECONDS``."""
+        now = (applied, arrived)
+        if now != self._progress:
+            self._moved_at, self._progress = time.monotonic(), now
+        elif time.monotonic() - self._moved_at > PATIENCE_SECONDS:
+            raise FreshetError(
+                f"{applied} of {events} events were applied, {arrived} recommendations received; nothing"
+                f" has moved for {PATIENCE_SECONDS:.0f} s: the run is void"
+            )
 
 
 def _check_every_user(events: Iterable[Event], arrived: Iterable[Arrived]) -> None:

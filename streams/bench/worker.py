@@ -30,11 +30,21 @@ SUMMED = {
 
 
 class MeasuredWorker(WorkerProcess):
-    """A worker whose counters, stages and CPU can be sampled; temporary files go to ``scratch``."""
+    """A worker whose counters, stages and CPU can be sampled; temporary files go to ``scratch``.
 
-    def __init__(self, bootstrap_servers: str, model_path: Path, scratch: Path) -> None:
-        super().__init__(bootstrap_servers, model_path, scratch / "store", scratch / "worker.log")
-        self._environment |= {"TMPDIR": str(scratch)}
+    Without ``two_stage`` it recommends the nearest items alone. ``store`` is a folder in ``scratch``, and
+    names the worker's consumer group.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, model_path: Path, scratch: Path, *, store: str, two_stage: bool = True
+    ) -> None:
+        super().__init__(bootstrap_servers, model_path, scratch / store, scratch / f"{store}.log")
+        self._environment |= {
+            "TMPDIR": str(scratch),
+            "FRESHET_KAFKA__GROUP_ID": f"freshet-{store}",
+            "FRESHET_RANKING__TWO_STAGE": str(two_stage),
+        }
 
     @property
     def environment(self) -> Mapping[str, str]:
