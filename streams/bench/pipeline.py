@@ -2,8 +2,8 @@
 
 In turn: a broker and its topics; a catalogue stored without encoding a text; a backlog of events; the worker,
 timed while it works the backlog off; a paced stream of events, whose recommendations are timed on their way
-back; a worker without evidence and ranking on all these events; the empty agent on the same. Figures are given
-only where nothing was lost: every event applied, every user who was touched refreshed.
+back; a worker without evidence and ranking on all these events; the empty agent on the same. Figures are
+given only where nothing was lost: every event applied, every user who was touched refreshed.
 """
 
 from __future__ import annotations
