@@ -35,7 +35,7 @@ BASELINES: dict[str, Factory] = {
     "decayed-text": StreamingText,
 }
 """In the order of the table."""
-OWN: dict[str, Values] = {"own": (0.0, 1.0, 2.0, 4.0, 16.0), "own_decay": (0.98, 1.0)}
+OWN: dict[str, Values] = {"own": (0.0, 1.0, 4.0, 16.0), "own_decay": (0.98, 1.0)}
 """Of ``StreamingMethod.adding_own``."""
 GRIDS: dict[str, dict[str, Values]] = {
     "own-history": {"decay": (0.9, 0.95, 0.98, 0.99, 0.995, 1.0)},
@@ -57,8 +57,8 @@ GRIDS: dict[str, dict[str, Values]] = {
     "als": {
         **OWN,
         "factors": (16, 32, 64, 128),
-        "alpha": (0.3, 1.0, 5.0, 10.0, 40.0),
-        "regularization": (0.05, 1.0, 10.0, 30.0, 100.0),
+        "alpha": (1.0, 5.0, 10.0, 40.0),
+        "regularization": (0.05, 1.0, 10.0),
         "decay": (0.8, 0.9, 0.95, 1.0),
         "length": (20, 100, 500),
     },
