@@ -17,7 +17,7 @@ from encoders.events import Item
 from exporters.vector_store import ItemRecord, Vector
 from streams.codec import Delisted, Limits, Rejected, decode_item
 from streams.dead_letters import dead_letter
-from streams.interest import DeadLetter, Received
+from streams.fold_types import DeadLetter, Received
 from streams.serving import Serving
 
 EPOCH_SHIFT = 40
@@ -150,12 +150,16 @@ def _record(
         source_offset=offset,
         updated_at_ms=now_ms,
         brand=decoded.brand,
-        created_at_ms=_created_ms(decoded, stored, at_ms),
+        created_at_ms=_created_ms(decoded, stored, at_ms, now_ms),
     )
 
 
-def _created_ms(item: Item, stored: ItemRecord | None, at_ms: int) -> int:
-    """What the shop says, else what is known, else now: the item's first message."""
+def _created_ms(item: Item, stored: ItemRecord | None, at_ms: int, now_ms: int) -> int:
+    """What the shop says, else what is known, else the time of the item's first message.
+
+    A time to come counts as now, or one wrong date would make all other items old; one before 1970 as
+    unknown.
+    """
     if item.created_ms is not None:
-        return item.created_ms
+        return max(0, min(item.created_ms, now_ms))
     return at_ms if stored is None else stored.created_at_ms

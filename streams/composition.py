@@ -23,7 +23,7 @@ from streams.catalog_replica import CatalogReplica
 from streams.catalogue_gate import CatalogueGate
 from streams.codec import Limits
 from streams.evidence_pipeline import EvidencePipeline
-from streams.interest import Behaviours, Bounds
+from streams.fold_types import Behaviours, Bounds
 from streams.kafka.connection import aiokafka_options
 from streams.pipeline import InterestPipeline, Policy
 from streams.progress import Progress

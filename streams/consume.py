@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from encoders.errors import BrokerUnavailable, StoreUnavailable
 from streams.composition import Parts
-from streams.interest import Received
+from streams.fold_types import Received
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)

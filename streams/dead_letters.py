@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from exporters.publisher import Outgoing
-from streams.interest import DeadLetter
+from streams.fold_types import DeadLetter
 from streams.messages import SCHEMA_VERSION
 
 TOPIC = "dead-letters"

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from encoders.covisitation import CovisitationConfig, Visit, pairs_of
 from encoders.errors import DataError
-from streams.interest import Visited
+from streams.fold_types import Visited
 
 SEALED_BYTES = 500_000
 """A bundle of about this size is a message; clients send no more than 1 MiB unless told."""

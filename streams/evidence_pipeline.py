@@ -20,7 +20,7 @@ from streams.codec import Rejected
 from streams.dead_letters import dead_letter
 from streams.evidence_messages import Addition, EventEvidence, EvidenceMessage, decode_evidence
 from streams.evidence_state import REMEMBERED, EvidenceState, records_of, unpack_evidence
-from streams.interest import DeadLetter, Received
+from streams.fold_types import DeadLetter, Received
 from streams.serving import Serving
 from streams.user_states import TOKEN_BITS
 

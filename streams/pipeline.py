@@ -28,17 +28,8 @@ from exporters.publisher import Outgoing
 from streams.codec import Limits, Rejected, decode_interaction
 from streams.dead_letters import dead_letter
 from streams.evidence_messages import bundles
-from streams.interest import (
-    Behaviours,
-    Bounds,
-    DeadLetter,
-    FoldContext,
-    Folded,
-    Outcome,
-    Received,
-    fold,
-    run_steps,
-)
+from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received
+from streams.interest import fold, run_steps
 from streams.messages import SCHEMA_VERSION, Recommendation
 from streams.recommending import compose, query_of
 from streams.scenarios import Scenario

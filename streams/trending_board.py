@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from encoders.events import EventType
 from exporters.vector_store import CollectionNames, CounterRecord, VectorStore
-from streams.interest import Received
+from streams.fold_types import Received
 from streams.trending import DecayedCounts, pack_counts, top, unpack_counts
 
 FLUSH_MS = 1_000

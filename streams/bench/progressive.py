@@ -22,7 +22,7 @@ from encoders.events import EventType, Interaction
 from exporters.publisher import Outgoing
 from streams.codec import encode_interaction, encode_item
 from streams.composition import Parts, compose_on
-from streams.interest import Received
+from streams.fold_types import Received
 from streams.lookup import query_for, stored_users
 from streams.scenario_settings import scenarios_of
 from streams.scenarios import Scenario

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from streams.interest import Received
+from streams.fold_types import Received
 
 NOW_MS = 1_700_000_000_000
 """2023-11-14T22:13:20Z: the clock of tests."""

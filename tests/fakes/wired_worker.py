@@ -17,7 +17,7 @@ from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
 from streams.codec import Limits
 from streams.evidence_pipeline import EvidencePipeline
-from streams.interest import Bounds
+from streams.fold_types import Bounds
 from streams.pipeline import InterestPipeline, Policy
 from streams.recommender import Recommender, Stages
 from streams.scenarios import Scenario

@@ -9,7 +9,7 @@ import pytest
 
 from encoders.events import EventType, Interaction
 from streams.codec import Limits, Rejected, decode_interaction, encode_interaction
-from streams.interest import Behaviours
+from streams.fold_types import Behaviours
 from tests.fakes.kafka_messages import NOW_MS, click
 from tests.fakes.wired_worker import WiredWorker
 

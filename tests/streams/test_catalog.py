@@ -14,7 +14,7 @@ import pytest
 from encoders.errors import BrokerUnavailable, StoreUnavailable
 from exporters.vector_store import ItemRecord
 from streams.catalog import EPOCH_SHIFT
-from streams.interest import Received
+from streams.fold_types import Received
 from tests.fakes.kafka_messages import click, item, message
 from tests.fakes.model import DIM, text_vector
 from tests.fakes.wired_worker import POLICY, WiredWorker

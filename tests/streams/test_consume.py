@@ -17,7 +17,7 @@ from exporters.metrics import Metrics
 from streams import consume as module
 from streams.composition import Parts
 from streams.consume import EXIT_SOFTWARE, EXIT_UNAVAILABLE, carry_out, consume, received
-from streams.interest import Received
+from streams.fold_types import Received
 from streams.progress import Progress
 from streams.settings import load_settings
 from tests.fakes.kafka_messages import NOW_MS, click

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streams.codec import Rejected
 from streams.dead_letters import MAX_ERROR_BYTES, dead_letter
-from streams.interest import DeadLetter
+from streams.fold_types import DeadLetter
 from streams.messages import DEAD_LETTER_HEADERS
 from tests.fakes.kafka_messages import message
 

@@ -18,7 +18,7 @@ from encoders.events import EventType, Interaction
 from exporters.vector_store import dimension_of
 from streams.evidence_messages import MAX_BYTES, SEALED_BYTES, bundles, decode_evidence, partition_of
 from streams.evidence_state import unpack_evidence
-from streams.interest import Received, Visited
+from streams.fold_types import Received, Visited
 from streams.recommender import Stages
 from streams.state import Applied
 from tests.fakes.faulty_vector_store import FaultyVectorStore, When

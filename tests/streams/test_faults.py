@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from encoders.errors import BrokerUnavailable, StoreUnavailable
-from streams.interest import Received
+from streams.fold_types import Received
 from tests.fakes.kafka_messages import click, event, item, message, purchase
 from tests.fakes.wired_worker import WiredWorker, policy
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from encoders.events import EventType, Interaction
 from streams.codec import Limits, Rejected, decode_interaction
-from streams.interest import Bounds, FoldContext, Folded, Outcome, Received, Step, fold, run_steps
+from streams.fold_types import Bounds, FoldContext, Folded, Outcome, Received, Step
+from streams.interest import fold, run_steps
 from streams.state import UserState, event_hash, pack, unpack
 from tests.fakes.kafka_messages import NOW_MS, click, event, purchase
 from tests.fakes.model import DIM, FakeModel, text_vector

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from encoders.errors import StoreUnavailable
-from streams.interest import Received
+from streams.fold_types import Received
 from streams.scenarios import Scenario
 from tests.fakes.kafka_messages import NOW_MS, click, item, message, purchase
 from tests.fakes.memory_vector_store import MemoryVectorStore

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.errors import StoreError
-from streams.interest import Bounds
+from streams.fold_types import Bounds
 from streams.state import FORMAT, Applied, History, LastEvent, UserState, Waiting, event_hash, pack, unpack
 
 MS = st.integers(0, 2**53)
