@@ -6,6 +6,7 @@ Where the numbers come from is in ``encoders.two_stage``; this module knows item
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +14,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from encoders.diversity import NO_ITEM, Cap, mmr, scaled
+from encoders.diversity import NO_CODE, NO_ITEM, Cap, mmr, scaled
 from encoders.events import EventType
 from encoders.exact_search import LARGEST_SCAN, top_rows
 from encoders.features import MAX_HISTORY, PADDING, Catalogue, Histories
@@ -97,7 +98,8 @@ class Recommender:
     def recommend(self, scenario: Scenario, queries: Sequence[Query]) -> list[list[RecommendedItem]]:
         """A list for each query, best first, at most ``scenario.k`` items."""
         lists: list[list[RecommendedItem]] = [[] for _ in queries]
-        asked = [self._asked(scenario, query) for query in queries]
+        with self._replica.lock:
+            asked = [self._asked(scenario, query) for query in queries]
         trending = [not one.rows or scenario.sources == ("trending",) for one in asked]
         for place, one in enumerate(asked):
             if trending[place]:
@@ -121,16 +123,17 @@ class Recommender:
 
     def _trending(self, scenario: Scenario, asked: _Asked) -> list[RecommendedItem]:
         """What is trending, for whom nothing else is known or asked."""
+        table = self._replica.items
         rows, shares = self._popular.trending()
-        ids = self._replica.items.ids
-        passed = permitted(scenario, asked.filter, rows, self._replica.items)
-        found = []
-        for row, share in zip(rows[passed].tolist(), shares[passed].tolist(), strict=True):
-            if ids[row] not in asked.query.hidden:
-                found.append(RecommendedItem(ids[row], round(share, 6), Reason("trending")))
-                if len(found) == scenario.k:
-                    break
-        return found
+        passed = permitted(scenario, asked.filter, rows, table) & table.available[rows]
+        passed &= ~np.isin(rows, table.rows_of(asked.query.hidden))
+        rows, shares = rows[passed], shares[passed]
+        order = self._diverse(scenario, rows[None], shares[None])[0]
+        return [
+            RecommendedItem(table.ids[rows[at]], round(float(shares[at]), 6), Reason("trending"))
+            for at in order.tolist()
+            if at != NO_ITEM
+        ]
 
     def _personal(self, scenario: Scenario, asked: Sequence[_Asked]) -> list[list[RecommendedItem]]:
         dense, scores = self._nearest(scenario, asked)
@@ -139,6 +142,8 @@ class Recommender:
                 return self._chosen(scenario, asked, dense, scores, None)
             histories = _histories([one.rows for one in asked])
             candidates = self._candidates(scenario, asked, dense, histories)
+            if not candidates.size:
+                return [[] for _ in asked]
             interests = np.stack([one.interest for one in asked])
             found = ranked(histories, interests, candidates, self._catalogue(asked), self._model.rank)
             return self._chosen(scenario, asked, found.items, found.scores, found)
@@ -155,10 +160,11 @@ class Recommender:
         order = [place for place in order if wanted and not passes_nothing(asked[place].filter)]
         if not order:
             return rows, scores
+        reach = SHORTLIST * wanted if scenario.also else wanted
         hits = self._store.nearest_items(
             self._names,
             np.stack([asked[place].interest for place in order]),
-            [wanted + len(asked[place].query.hidden) for place in order],
+            [reach + len(asked[place].query.hidden) for place in order],
             None
             if all(asked[place].filter == ANYTHING for place in order)
             else [asked[place].filter for place in order],
@@ -167,9 +173,11 @@ class Recommender:
         known = self._replica.items.rows
         for place, found in zip(order, hits, strict=True):
             hidden = asked[place].query.hidden
-            kept = [hit for hit in found if hit.item_id not in hidden and hit.item_id in known][:wanted]
-            rows[place, : len(kept)] = [known[hit.item_id] for hit in kept]
-            scores[place, : len(kept)] = [hit.score for hit in kept]
+            kept = [hit for hit in found if hit.item_id not in hidden and hit.item_id in known]
+            own = np.array([known[hit.item_id] for hit in kept], np.int64)
+            passed = np.flatnonzero(permitted(scenario, ANYTHING, own, self._replica.items))[:wanted]
+            rows[place, : len(passed)] = own[passed]
+            scores[place, : len(passed)] = [kept[at].score for at in passed.tolist()]
         return rows, scores
 
     def _in_memory(self, asked: Sequence[_Asked]) -> bool:
@@ -185,16 +193,17 @@ class Recommender:
         table = self._replica.items
         if not wanted:
             return np.full((len(asked), 0), PADDING)
-        scores = np.stack([one.interest for one in asked]) @ table.vectors.T  # [b, n]
-        scores[:, ~table.available[: scores.shape[1]]] = -np.inf
-        for own, one in zip(scores, asked, strict=True):
-            own[table.rows_of(one.query.hidden)] = -np.inf
+        with self._replica.lock:
+            scores = np.stack([one.interest for one in asked]) @ table.vectors.T  # [b, n]
+            scores[:, ~table.available] = -np.inf
+            for own, one in zip(scores, asked, strict=True):
+                own[table.rows_of(one.query.hidden)] = -np.inf
         return top_rows(scores, wanted)
 
     def _dense_wanted(self, scenario: Scenario) -> int:
         if not self._stages.two_stage:
             return SHORTLIST * scenario.k if scenario.reorders else scenario.k
-        return self._stages.dense if "interest" in scenario.sources else 0
+        return max(self._stages.dense, scenario.k) if "interest" in scenario.sources else 0
 
     def _candidates(
         self, scenario: Scenario, asked: Sequence[_Asked], dense: Integers, histories: Histories
@@ -250,7 +259,8 @@ class Recommender:
         found: Ranked | None,
     ) -> list[list[RecommendedItem]]:
         """The final lists of candidates [b, c], best first."""
-        width = rows.shape[1] if scenario.exploration else min(rows.shape[1], SHORTLIST * scenario.k)
+        everything = scenario.exploration or self._caps(scenario)
+        width = rows.shape[1] if everything else min(rows.shape[1], SHORTLIST * scenario.k)
         order = self._diverse(scenario, rows[:, :width], scores[:, :width])  # [b, k]
         explored = np.zeros(order.shape, np.bool_)
         if scenario.exploration:
@@ -274,18 +284,34 @@ class Recommender:
 
     def _diverse(self, scenario: Scenario, rows: Integers, scores: Floats) -> Integers:
         """Places of the chosen candidates, [b, k], ``NO_ITEM`` at the end of short lists."""
-        table = self._replica.items
         caps = [
-            Cap(np.where(rows >= 0, codes[rows], -1), limit)
-            for codes, limit in (
-                (table.main_categories, scenario.max_per_category),
-                (table.brands, scenario.max_per_brand),
-            )
-            if limit is not None
+            Cap(np.where(rows >= 0, codes[rows], NO_CODE), limit) for codes, limit in self._caps(scenario)
         ]
         real = np.where(rows >= 0, scores, np.float32(-np.inf))
-        vectors = table.vectors[rows] if scenario.diversity else None
+        vectors = self._replica.items.vectors[rows] if scenario.diversity else None
         return mmr(scaled(real), vectors, scenario.diversity, scenario.k, caps)
+
+    def _caps(self, scenario: Scenario) -> list[tuple[Integers, int]]:
+        """The group of every item, and how many of one group a list takes."""
+        table = self._replica.items
+        both = (
+            (table.main_categories, scenario.max_per_category),
+            (table.brands, scenario.max_per_brand),
+        )
+        return [(codes, limit) for codes, limit in both if limit is not None]
+
+    def _with_room(self, scenario: Scenario, kept: list[int], new: list[int]) -> list[int]:
+        """Of the rows ``new`` as many as the caps leave room for beside the rows ``kept``."""
+        for codes, limit in self._caps(scenario):
+            taken_up = Counter(codes[kept].tolist())
+            fitting = []
+            for row in new:
+                code = int(codes[row])
+                if code == NO_CODE or taken_up[code] < limit:
+                    taken_up[code] += 1
+                    fitting.append(row)
+            new = fitting
+        return new
 
     def _explored(
         self, scenario: Scenario, asked: Sequence[_Asked], rows: Integers, order: Integers
@@ -294,12 +320,20 @@ class Recommender:
         fresh = set(self._popular.new().tolist())
         flags = np.zeros(order.shape, np.bool_)
         for b, one in enumerate(asked):
-            places = {str(row): place for place, row in enumerate(rows[b].tolist()) if row >= 0}
-            kept = [str(rows[b, at]) for at in order[b].tolist() if at != NO_ITEM]
-            new = [name for name in places if int(name) in fresh]
-            chosen, own = explore(kept, new, scenario.exploration, scenario.k, one.query.seed)
+            places = {row: place for place, row in enumerate(rows[b].tolist()) if row >= 0}
+            kept = [int(rows[b, at]) for at in order[b].tolist() if at != NO_ITEM]
+            new = [row for row in places if row in fresh and row not in kept]
+            new = self._with_room(scenario, kept, new)
+            ids = self._replica.items.ids
+            chosen, own = explore(
+                [ids[row] for row in kept],
+                [ids[row] for row in new],
+                scenario.exploration,
+                scenario.k,
+                one.query.seed,
+            )
             order[b] = NO_ITEM
-            order[b, : len(chosen)] = [places[name] for name in chosen]
+            order[b, : len(chosen)] = [places[self._replica.items.rows[name]] for name in chosen]
             flags[b, : len(own)] = own
         return order, flags
 
