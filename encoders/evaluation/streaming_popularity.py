@@ -66,5 +66,5 @@ class StreamingNewest(StreamingMethod):
         """The stage knows all arrivals."""
 
     def _scores(self, users: Integers, seconds: Floats) -> Floats:
-        ages = seconds[:, None] - self._stage.arrivals  # [b, n_items]
-        return 1.0 / (1.0 + np.maximum(ages, 0.0))
+        ages: Floats = np.maximum(seconds[:, None] - self._stage.arrivals, 0.0)  # [b, n_items]
+        return -ages
