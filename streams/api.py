@@ -13,7 +13,7 @@ from aiohttp import web
 from encoders.errors import StoreError, StoreUnavailable
 from streams.lookup import Answer, recommend
 from streams.openapi import document
-from streams.rules import RuleError, parse_filters, rules_of
+from streams.rules import FIELDS, RuleError, parse_filters, rules_of
 from streams.scenarios import Scenario, narrowed
 from streams.serving import Serving
 from streams.sessions import SessionRequest, UnknownItems, recommend_session
@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 
 LARGEST_K = 200
 PARAMETERS = ("k", "scenario", "filter")
+EXPLAINED = {
+    404: "there is nothing at {asked}; see /openapi.json",
+    405: "{asked} is not understood; see /openapi.json for what is",
+    413: "the body is too large: {text}",
+}
+"""Status of a refusal by the server itself -> a sentence that helps."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _session = msgspec.json.Decoder(SessionRequest)
 
@@ -69,7 +75,8 @@ class RecommendationApi:
         try:
             body = _session.decode(await request.read())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Refused(400, f"the body is not a session: {error}; see /openapi.json") from None
+            hint = FIELDS if "`$.filters" in str(error) else "see /openapi.json"
+            raise Refused(400, f"the body is not a session: {error}; {hint}") from None
         scenario = narrowed(self._scenario(body.scenario, body.k), rules_of(body.filters))
         try:
             answer, unknown = await self._serving.in_thread(recommend_session, self._serving, body, scenario)
@@ -120,7 +127,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except RuleError as error:
         return _error(400, str(error))
     except web.HTTPException as error:
-        return _error(error.status, f"{error.reason}: {request.method} {request.path}")
+        asked = f"{request.method} {request.path}"
+        return _error(
+            error.status,
+            EXPLAINED.get(error.status, "{reason}: {asked}").format(
+                reason=error.reason, asked=asked, text=error.text
+            ),
+        )
     except StoreUnavailable:
         return _error(503, "the vector store does not answer; try again")
     except StoreError:

@@ -104,7 +104,7 @@ def described(similar: list[list[float]], together: list[list[float]]) -> Descri
 
 
 def named(of: Described, *reasons: str) -> list[int]:
-    return named_events(of, np.array([[REASONS.index(reason) for reason in reasons]])).tolist()[0]
+    return [int(one) for one in named_events(of, np.array([[REASONS.index(reason) for reason in reasons]]))[0]]
 
 
 def test_the_named_event_has_the_largest_share() -> None:
