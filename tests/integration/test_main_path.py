@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from encoders.events import EventType, Interaction
 from streams.codec import encode_interaction, encode_item
 from streams.demo.catalogue import make_catalogue
-from streams.kafka.group import GroupPosition
 from streams.kafka.local_broker import LocalKafka
-from streams.kafka.producer import EventProducer
-from streams.kafka.reader import Record, read
-from streams.kafka.topics import ensure_topics
-from streams.messages import Recommendation
 from streams.settings import KafkaSettings
-from tests.support.workers import RunningWorker, clean_environment
+from tests.support.shop import WAIT_SECONDS, Shop, wait_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 ITEMS = make_catalogue(200, 7)
 NOW_MS = time.time_ns() // 1_000_000
-WAIT_SECONDS = 3
 
 
 def click(user: str, item: str, number: int, **changes: object) -> dict[str, object]:
@@ -43,61 +33,6 @@ def click(user: str, item: str, number: int, **changes: object) -> dict[str, obj
 
 def as_bytes(message: object) -> bytes:
     return json.dumps(message).encode()
-
-
-class Shop:
-    """A running worker on topics and a store of its own, and what a producer and a consumer would do."""
-
-    def __init__(self, settings: KafkaSettings, model: Path, folder: Path) -> None:
-        self.settings = settings
-        ensure_topics(settings)
-        self.producer = EventProducer(settings)
-        self.environment = {
-            "KAFKA__BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-            "KAFKA__TOPIC_PREFIX": settings.topic_prefix,
-            "KAFKA__GROUP_ID": settings.group_id,
-            "MODEL__PATH": model,
-            "QDRANT__PATH": folder / "vectors",
-            "INPUT__UNKNOWN_ITEM_WAIT_SECONDS": WAIT_SECONDS,
-        }
-        self.worker = RunningWorker(folder / "worker.log", **self.environment)
-
-    def freshet(self, *arguments: str) -> Any:
-        """Run a command with the worker's settings and return the JSON that it prints."""
-        command = [sys.executable, "-c", "from streams.cli import main; main()", *arguments]
-        environment = clean_environment(**self.environment, HTTP__PORT=self.worker.port)
-        return json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
-
-    def settle(self, *topics: str) -> None:
-        """Wait until the worker has committed everything that was sent."""
-        self.producer.flush()
-        deadline = time.monotonic() + 60
-        with GroupPosition(self.settings) as group:
-            while any(group.lag(topic) for topic in topics):
-                assert time.monotonic() < deadline, self.worker.tail()
-                time.sleep(0.2)
-
-    def read(self, topic: str) -> list[Record]:
-        return list(read(self.settings, topic))
-
-    def recommendations(self, user: str) -> list[Recommendation]:
-        mine = [one.value for one in self.read("recommendations") if one.key == user.encode()]
-        return [msgspec.json.decode(value, type=Recommendation) for value in mine if value]
-
-    def dead_letter(self, key: bytes | None, value: bytes | None) -> dict[str, str] | None:
-        """The headers of the dead letter with just these bytes."""
-        for one in self.read("dead-letters"):
-            if (one.key, one.value) == (key, value):
-                return {name: text.decode() for name, text in one.headers}
-        return None
-
-
-def wait_for(found: Callable[[], object], seconds: float = 30.0) -> object:
-    deadline = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.3)
-    return result
 
 
 @pytest.fixture(scope="module")
