@@ -95,6 +95,33 @@ def test_recommend_tells_a_stranger_what_trends(replayed: Replayed) -> None:
     assert len(answer["items"]) == 1
 
 
+def test_recommend_asks_for_a_scenario_and_rules(replayed: Replayed) -> None:
+    def found(*rules: str) -> list[str]:
+        arguments = [part for rule in rules for part in ("--filter", rule)]
+        answer = json.loads(
+            replayed.freshet("recommend", "9", "--scenario", "similar", *arguments, "--json").stdout
+        )
+        assert answer["scenario"] == "similar"
+        return sorted(one["item_id"] for one in answer["items"])
+
+    assert found() == ["2", "3"]
+    assert found("category=Drama") == ["3"]
+    assert found("category!=Drama", "age_days<=30") == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [(("--scenario", "away"), "home, complements"), (("--filter", "colour=red"), "price<=20")],
+)
+def test_recommend_refuses_what_there_is_not_in_one_line(
+    replayed: Replayed, arguments: tuple[str, ...], hint: str
+) -> None:
+    ended = replayed.freshet("recommend", "9", *arguments)
+    assert ended.returncode != 0
+    assert hint in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_recommend_prints_a_table_for_people(replayed: Replayed) -> None:
     table = replayed.freshet("recommend", "8").stdout
     assert "from 1 event" in table

@@ -15,7 +15,7 @@ from encoders.errors import BrokerUnavailable, StoreUnavailable
 from exporters.vector_store import ItemRecord
 from streams.catalog import EPOCH_SHIFT
 from streams.fold_types import Received
-from tests.fakes.kafka_messages import click, item, message
+from tests.fakes.kafka_messages import NOW_MS, click, item, message
 from tests.fakes.model import DIM, text_vector
 from tests.fakes.wired_worker import POLICY, WiredWorker
 
@@ -199,6 +199,64 @@ async def test_metrics_tell_encoded_from_unchanged(worker: WiredWorker) -> None:
         for outcome in ("encoded", "unchanged_text", "dead_lettered")
     }
     assert counted == {"encoded": 2, "unchanged_text": 1, "dead_lettered": 1}
+
+
+class TestCreated:
+    """Since when an item is in the catalogue."""
+
+    async def test_what_the_shop_says_counts(self, worker: WiredWorker) -> None:
+        await worker.catalog.process([item("a", 0, created_at=NOW_MS - 5_000)])
+        assert stored(worker, "a").created_at_ms == NOW_MS - 5_000
+
+    async def test_without_a_word_it_is_the_time_of_the_first_message(self, worker: WiredWorker) -> None:
+        await worker.catalog.process([replace(item("a", 0), timestamp_ms=NOW_MS - 7_000)])
+        assert stored(worker, "a").created_at_ms == NOW_MS - 7_000
+
+    async def test_later_messages_leave_it(self, worker: WiredWorker) -> None:
+        await worker.catalog.process([replace(item("a", 0), timestamp_ms=NOW_MS - 7_000)])
+        await worker.catalog.process([item("a", 1, price=3), item("b", 2)])
+        await worker.catalog.process([tombstone("a", 3)])
+        await worker.catalog.process([item("a", 4, title="Sold again")])
+        assert stored(worker, "a").created_at_ms == NOW_MS - 7_000
+
+    async def test_a_later_word_of_the_shop_counts(self, worker: WiredWorker) -> None:
+        await worker.catalog.process([item("a", 0)])
+        await worker.catalog.process([item("a", 1, created_at=NOW_MS - 9_000)])
+        await worker.catalog.process([item("a", 2)])
+        assert stored(worker, "a").created_at_ms == NOW_MS - 9_000
+
+    @pytest.mark.parametrize("wrong", [NOW_MS + 1, 10**25, "2999-01-01T00:00:00Z"])
+    async def test_a_time_to_come_counts_as_now(self, worker: WiredWorker, wrong: object) -> None:
+        await worker.catalog.process([item("a", 0, created_at=wrong)])
+        assert worker.replica.items.created_ms.tolist() == [NOW_MS]
+
+    @pytest.mark.parametrize("wrong", [-1, -(10**25), "0001-01-01T00:00:00Z"])
+    async def test_a_time_before_1970_counts_as_unknown(self, worker: WiredWorker, wrong: object) -> None:
+        await worker.catalog.process([item("a", 0, created_at=wrong)])
+        assert worker.replica.items.created_ms.tolist() == [0]
+
+    async def test_an_heir_reads_the_same(self, worker: WiredWorker) -> None:
+        await worker.catalog.process([item("a", 0, created_at=NOW_MS - 5_000, brand="Acme")])
+        heir = WiredWorker(worker.store)
+        heir.replica.refresh()
+        items = heir.replica.items
+        assert (items.created_ms.tolist(), items.brand_numbers) == ([NOW_MS - 5_000], {"Acme": 0})
+        heir.close()
+
+
+class TestBrand:
+    """Who makes an item."""
+
+    @pytest.mark.parametrize("said", [{"brand": "Acme"}, {"attributes": {"brand": "Acme"}}])
+    async def test_is_a_field_or_an_attribute(self, worker: WiredWorker, said: dict[str, Any]) -> None:
+        await worker.catalog.process([item("a", 0, **said)])
+        assert stored(worker, "a").brand == "Acme"
+
+    async def test_of_the_latest_message_counts(self, worker: WiredWorker) -> None:
+        await worker.catalog.process([item("a", 0, brand="Acme")])
+        await worker.catalog.process([item("a", 1)])
+        assert stored(worker, "a").brand is None
+        assert worker.replica.items.brands.tolist() == [-1]
 
 
 class TestReplica:

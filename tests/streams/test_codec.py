@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.events import EventType, Interaction, Item
-from streams.codec import EARLIEST_MS, Delisted, Limits, Rejected, decode_interaction, decode_item
+from streams.codec import (
+    EARLIEST_MS,
+    Delisted,
+    Limits,
+    Rejected,
+    decode_interaction,
+    decode_item,
+    encode_item,
+)
 
 NOW_MS = 1_700_000_000_000
 LIMITS = Limits()
@@ -197,7 +205,10 @@ def test_any_json_in_known_fields_never_raises(changes: dict[str, Any]) -> None:
     assert isinstance(read(event(**changes)), Interaction | Rejected)
 
 
-@given(st.dictionaries(st.sampled_from([*ITEM, "description", "categories", "price", "attributes"]), JSON))
+ITEM_FIELDS = [*ITEM, "description", "categories", "price", "attributes", "brand", "created_at"]
+
+
+@given(st.dictionaries(st.sampled_from(ITEM_FIELDS), JSON))
 def test_any_json_in_fields_of_an_item_never_raises(changes: dict[str, Any]) -> None:
     assert isinstance(read_item(json.dumps(ITEM | changes).encode()), Item | Rejected)
 
@@ -206,6 +217,49 @@ def test_every_field_of_an_item_is_read() -> None:
     fields = {"description": "Boils.", "categories": ["Home", "Kitchen"], "price": 30, "available": False}
     value = json.dumps(ITEM | fields | {"attributes": {"colour": "red"}, "unknown": 1}).encode()
     assert read_item(value) == Item("i1", "Kettle", "Boils.", ("Home", "Kitchen"), 30.0, False)
+
+
+def read_fields(**fields: Any) -> Item:
+    found = read_item(json.dumps(ITEM | fields).encode())
+    assert isinstance(found, Item)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "brand"),
+    [
+        ({"brand": "Acme"}, "Acme"),
+        ({"attributes": {"brand": "Acme"}}, "Acme"),
+        ({"brand": "Acme", "attributes": {"brand": "Bolt"}}, "Acme"),
+        ({"brand": None, "attributes": {"brand": "Bolt"}}, "Bolt"),
+        ({"attributes": {"brand": ["Acme"]}}, None),
+        ({"attributes": {"brand": "x" * 501}}, "x" * 500),
+        ({"brand": ""}, None),
+        ({}, None),
+    ],
+)
+def test_a_brand_is_a_field_or_among_the_attributes(fields: dict[str, Any], brand: str | None) -> None:
+    assert read_fields(**fields).brand == brand
+
+
+@pytest.mark.parametrize(
+    ("created_at", "expected"),
+    [
+        (NOW_MS, NOW_MS),
+        ("2023-11-14T22:13:20Z", NOW_MS),
+        ("2023-11-14T23:13:20.5+01:00", NOW_MS + 500),
+        (None, None),
+    ],
+)
+def test_a_time_of_creation_is_milliseconds_or_rfc_3339(created_at: object, expected: int | None) -> None:
+    assert read_fields(created_at=created_at).created_ms == expected
+
+
+@given(st.none() | st.text("abc", min_size=1), st.none() | st.integers(EARLIEST_MS, NOW_MS))
+def test_an_item_is_read_as_it_was_written(brand: str | None, created_ms: int | None) -> None:
+    item = Item("i1", "Kettle", price=3.5, brand=brand, created_ms=created_ms)
+    _, key, value = encode_item(item)
+    assert decode_item(key, value, LIMITS) == item
 
 
 def test_tombstone_delists_the_item_of_its_key() -> None:
@@ -221,6 +275,10 @@ def test_tombstone_delists_the_item_of_its_key() -> None:
         (b"i2", json.dumps(ITEM).encode(), "key_mismatch"),
         (b"i1", b'{"item_id":"i1"}', "schema"),
         (b"i1", json.dumps(ITEM | {"price": -1}).encode(), "schema"),
+        (b"i1", json.dumps(ITEM | {"brand": "x" * 501}).encode(), "schema"),
+        (b"i1", json.dumps(ITEM | {"brand": 7}).encode(), "schema"),
+        (b"i1", json.dumps(ITEM | {"created_at": "yesterday"}).encode(), "schema"),
+        (b"i1", json.dumps(ITEM | {"created_at": "2023-11-14T22:13:20"}).encode(), "schema"),
         (b"i1", json.dumps(ITEM | {"title": "x" * 2_001}).encode(), "schema"),
         (b"i1", json.dumps(ITEM | {"description": "x" * 50_001}).encode(), "schema"),
         (b"i1", json.dumps(ITEM | {"categories": ["x"] * 65}).encode(), "schema"),
