@@ -71,6 +71,7 @@ def evaluate(
     vsknn              session neighbours
     als                matrix factorisation of `implicit` (extra `bench`), users folded in
     decayed-text       decayed mean of whitened text vectors (extra `train`, or --model)
+    freshet            the running pipeline itself, with --model on the in-process engine
     sasrec             self-attention of RecTools, trained on the past (--sasrec-python)
 
     LEAVE-ONE-OUT, for data with an order and a published split: for every test user the whole catalogue is

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +23,8 @@ from streams.cli.evaluate_sasrec import SASREC, sasrec, tune_sasrec
 from streams.cli.training_progress import TrainingBar
 
 TEXT = "decayed-text"
+FRESHET = "freshet"
+"""The running pipeline itself; needs --model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ def evaluate(data: Dataset, options: Options, output: Output) -> None:
 
 
 def _chosen(options: Options, timeline: Timeline) -> list[str]:
-    known = [*names_for(timeline), *([SASREC] if options.sasrec_python else [])]
+    own = [FRESHET] if options.model else []
+    known = [*names_for(timeline), *([SASREC] if options.sasrec_python else []), *own]
     if options.methods in (None, "all"):
         return known
     chosen = [name.strip() for name in str(options.methods).split(",")]
@@ -98,21 +103,30 @@ def _evaluate(
     settings = TUNED.get(timeline.name, {}).get(name, {})
     if options.tune:
         settings = _tuned(name, timeline, vectors, options)
-    method = _make(name, settings, timeline, options)
-    replayed, stage = run(
-        method,
-        timeline,
-        vectors,
-        progress=lambda done, total: bar.update(name, done, total, "baskets"),
-    )
+    with _made(name, settings, timeline, options) as method:
+        replayed, stage = run(
+            method,
+            timeline,
+            vectors,
+            progress=lambda done, total: bar.update(name, done, total, "baskets"),
+        )
     past, _ = timeline.events.split(QUANTILE)
     return _Outcome(name, settings, replayed, figures(replayed, past, stage, vectors, seed=options.seed))
 
 
-def _make(name: str, settings: Settings, timeline: Timeline, options: Options) -> ProgressiveMethod:
-    if name == SASREC and options.sasrec_python is not None:
-        return sasrec(timeline, options.sasrec_python, options.seed, settings)
-    return baseline(name, timeline.name, settings)
+@contextmanager
+def _made(
+    name: str, settings: Settings, timeline: Timeline, options: Options
+) -> Iterator[ProgressiveMethod]:
+    if name == FRESHET and options.model is not None:
+        from streams.bench.progressive import RunningPipeline
+
+        with closing(RunningPipeline(options.model, timeline)) as pipeline:
+            yield pipeline
+    elif name == SASREC and options.sasrec_python is not None:
+        yield sasrec(timeline, options.sasrec_python, options.seed, settings)
+    else:
+        yield baseline(name, timeline.name, settings)
 
 
 def _tuned(name: str, timeline: Timeline, vectors: Vectors | None, options: Options) -> Settings:

@@ -193,3 +193,11 @@ def test_lists_of_another_environment_are_replayed_like_the_others(shop):
     found = json.loads(line)
     assert found["method"] == "sasrec"
     assert found["all"]["hit_rate_at_10"] > 0
+
+
+def test_the_running_pipeline_is_a_method_where_a_model_is_named(shop, untrained_model):
+    options = ["--model", untrained_model, "--methods", "freshet,popularity", "--json"]
+    lines = [json.loads(line) for line in run("--dataset", f"online-retail:{shop}", *options).splitlines()]
+    assert [line["method"] for line in lines] == ["freshet", "popularity"]
+    assert lines[0]["all"]["cases"] == lines[1]["all"]["cases"]
+    assert lines[0]["all"]["recall_at_10"] > 0
