@@ -273,6 +273,10 @@ class TestCaps:
         assert len(found) == len({thing.brand for thing in found}) == 4
         assert max(Counter(thing.categories[-1] for thing in found).values()) <= 2
 
+    async def test_leave_no_place_empty_that_another_group_could_have(self, worker: WiredWorker) -> None:
+        scenario = replace(ALL, k=4, max_per_brand=1)
+        assert [len(ask(worker, scenario, visitor(worker, one))) for one in THINGS] == [4] * len(THINGS)
+
     async def test_items_without_a_brand_are_not_held_back(self, worker: WiredWorker) -> None:
         await worker.catalog.process([item(f"plain{n}", 100 + n) for n in range(3)])
         found = ids(ask(worker, replace(ALL, k=40, max_per_brand=1), visitor(worker, "i01")))
@@ -379,6 +383,19 @@ class TestSources:
     async def test_each_gives_its_own(self, worker: WiredWorker, source: Source, expected: set[str]) -> None:
         assert set(ids(ask(worker, replace(ALL, sources=(source,)), visitor(worker, "i01")))) == expected
 
+    async def test_what_is_gone_takes_no_candidates_place(self, worker: WiredWorker) -> None:
+        await away(worker, "delisted", *(f"i{n:02d}" for n in range(20)))
+        new = ids(ask(worker, replace(ALL, sources=("new",)), visitor(worker, "i01")))
+        assert set(new) == {f"i{n:02d}" for n in range(20, 40)}
+
+    def test_the_nearest_are_the_nearest_of_those_for_sale(self) -> None:
+        worker = opened(Stages(dense=3))
+        scenario = Scenario(k=3, sources=("interest",))
+        everything = ids(ask(worker, replace(scenario, k=40), visitor(worker, "i20")))
+        asyncio.run(away(worker, "delisted", *everything[:10]))
+        assert ids(ask(worker, scenario, visitor(worker, "i20"))) == everything[10:13]
+        worker.close()
+
     async def test_two_are_joined(self, worker: WiredWorker) -> None:
         found = ids(ask(worker, replace(ALL, sources=("covisited", "new")), visitor(worker, "i01")))
         assert set(found) == (set(VISITED) | {f"i{n:02d}" for n in range(20)}) - {"i01"}
@@ -441,6 +458,15 @@ class TestReasons:
         found = ask(worker, replace(ALL, k=3), visitor(worker, "i01"))
         assert found[0].reason.kind == kind
         assert found[0].reason.item_id == ("i01" if kind in ("similar_to", "together_with") else None)
+
+    async def test_a_ranker_that_looks_at_the_last_event_sees_the_last_event(
+        self, worker: WiredWorker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker.model, "rank", lambda features: features[:, :, FEATURES.index("last")])
+        table = worker.replica.items
+        found = ids(ask(worker, ALL, visitor(worker, "i07", "i20")))
+        nearness = [float(table[one] @ table["i20"]) for one in found]
+        assert nearness == pytest.approx(sorted(nearness, reverse=True))
 
     async def test_the_named_item_is_the_one_others_turned_to_as_well(self, worker: WiredWorker) -> None:
         await worker.interest.process(
