@@ -38,34 +38,38 @@ class PopularItems:
 
     def trending(self) -> tuple[Integers, Floats]:
         """Rows [m] and their share of the strongest (0 to 1), the most trending first."""
-        self._refresh()
+        self.refresh()
         return self._trending
 
     def new(self) -> Integers:
         """Rows [m] of new items, the newest first; those of an unknown age are none."""
-        self._refresh()
+        self.refresh()
         return self._new
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Read again what is too old."""
         now = time.monotonic()
         if now - self._read_at >= self._max_age_seconds:
             self._trending, self._new = self._read_trending(), self._read_new()
             self._read_at = now
 
     def _read_trending(self) -> tuple[Integers, Floats]:
+        strongest = trending_items(self._store, self._names, KEPT)
         items = self._replica.items
-        found = [
-            (items.rows[item_id], share)
-            for item_id, share in trending_items(self._store, self._names, KEPT)
-            if item_id in items and items.available[items.rows[item_id]]
-        ]
+        with self._replica.lock:
+            found = [
+                (items.rows[item_id], share)
+                for item_id, share in strongest
+                if item_id in items and items.available[items.rows[item_id]]
+            ]
         rows, shares = zip(*found, strict=True) if found else ((), ())
         return np.array(rows, np.int64), np.array(shares, np.float32)
 
     def _read_new(self) -> Integers:
         """Of the items that came within ``NEW_MS`` before the newest."""
         items = self._replica.items
-        created = np.where(items.available, items.created_ms, 0)
+        with self._replica.lock:  # columns of one length
+            created = np.where(items.available, items.created_ms, 0)
         newest = np.argsort(-created, kind="stable")[:KEPT]
         since = max(0, int(created.max(initial=0)) - NEW_MS)
         return newest[created[newest] > since]

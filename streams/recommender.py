@@ -137,6 +137,7 @@ class Recommender:
 
     def _personal(self, scenario: Scenario, asked: Sequence[_Asked]) -> list[list[RecommendedItem]]:
         dense, scores = self._nearest(scenario, asked)
+        self._popular.refresh()  # not while the lock is held: it asks the store
         with self._replica.lock:
             if not self._stages.two_stage:
                 return self._chosen(scenario, asked, dense, scores, None)

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from encoders.covisitation import CovisitationConfig
 from encoders.events import EventType
 from encoders.features import FEATURES, Floats
 from encoders.runtime import ServingModel
+from exporters.model_store import load_model
 from exporters.vector_store import ItemFilter
 from streams.fold_types import Received
 from streams.lookup import recommend as look_up
@@ -434,6 +436,17 @@ async def test_a_list_is_the_same_alone_and_among_a_hundred_others(any_worker: W
     among = any_worker.serving.recommender.recommend(scenario, queries)
     for place in (0, 50, 63, 64, 100):
         assert ids(ask(any_worker, scenario, queries[place])) == ids(among[place])
+
+
+async def test_the_shipped_ranker_scores_a_list_the_same_alone_and_among_others(
+    worker: WiredWorker, untrained_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.model, "rank", load_model(untrained_model).rank)
+    queries = [visitor(worker, f"i{n % 40:02d}", f"i{n * 7 % 40:02d}") for n in range(101)]
+    among = worker.serving.recommender.recommend(ALL, queries)
+    for place in (0, 63, 64, 100):
+        alone = {one.item_id: one.score for one in ask(worker, ALL, queries[place])}
+        assert {one.item_id: one.score for one in among[place]} == pytest.approx(alone, rel=1e-3, abs=1e-3)
 
 
 async def test_strangers_and_visitors_may_be_asked_for_together(worker: WiredWorker) -> None:
