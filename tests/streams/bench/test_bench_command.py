@@ -47,7 +47,9 @@ def test_a_run_ends_with_figures_and_leaves_nothing_behind(command: tuple[str, .
     assert figures["events_per_second"] > 0
     assert 0 < figures["freshness_p50_ms"] <= figures["freshness_p99_ms"]
     assert figures["cpu_us_per_event"]["total"] > 0
-    assert set(figures["cpu_us_per_event"]) >= {"decode", "state", "encode", "retrieve", "upsert", "publish"}
+    both = {"decode", "state", "encode", "recommend", "upsert", "publish"}
+    assert set(figures["cpu_us_per_event"]) >= both | {"pairs"}
+    assert set(figures["nearest_only_cpu_us_per_event"]) >= both
     assert figures["rss_mb"] > 0
     ratio = figures["events_per_second"] / figures["empty_agent_events_per_second"]
     assert figures["ratio_to_empty_agent"] == pytest.approx(ratio, abs=1e-4)
@@ -74,7 +76,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_file(
 
 def wait_for_a_worker(process: subprocess.Popen[bytes], scratch: Path) -> None:
     deadline = time.monotonic() + 60
-    while not list(scratch.glob("freshet-bench-*/worker.log")):
+    while not list(scratch.glob("freshet-bench-*/store.log")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
