@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporters.vector_store import CollectionNames, ItemRecord, VectorStore
+from streams.list_maker import Query
 from streams.messages import RecommendedItem
-from streams.recommender import Query, Recommender
+from streams.recommender import Recommender
 from streams.recommending import query_of
 from streams.scenarios import Scenario
 from streams.state import UserState, unpack

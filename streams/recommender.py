@@ -6,37 +6,31 @@ Where the numbers come from is in ``encoders.two_stage``; this module knows item
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders.diversity import NO_CODE, NO_ITEM, Cap, mmr, scaled
+from encoders.diversity import NO_ITEM
 from encoders.events import EventType
 from encoders.exact_search import LARGEST_SCAN, top_rows
 from encoders.features import MAX_HISTORY, PADDING, Catalogue, Histories
-from encoders.reasons import REASONS, SIMILAR, named_events, parts
 from encoders.runtime import ServingModel
-from encoders.two_stage import Ranked, covisited, joined, ranked, taken
-from exporters.vector_store import CollectionNames, ItemFilter, Vector, VectorStore
+from encoders.two_stage import covisited, joined, ranked
+from exporters.vector_store import CollectionNames, VectorStore
 from streams.catalog_replica import CatalogReplica
-from streams.exploration import explore
 from streams.filters import ANYTHING, passes_nothing
-from streams.messages import Reason, ReasonKind, RecommendedItem
+from streams.list_maker import SHORTLIST, Asked, ListMaker, Query
+from streams.messages import Reason, RecommendedItem
 from streams.popular import PopularItems
 from streams.scenarios import Scenario, events_of, filter_at, permitted, usual_price
-from streams.state import Applied
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 AT_ONCE = 64
 """Users ranked at a time: what is computed of them stays in the processor's cache."""
-SHORTLIST = 3
-"""Times k that diversity chooses from."""
 AGAINST = frozenset({EventType.DISLIKE})
 """Events that do not speak for their item, and are not what a list rests on."""
 
@@ -50,32 +44,6 @@ class Stages:
     covisited: int = 100
     trending: int = 20
     new: int = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One list to be made.
-
-    ``interest`` [d] of the user; ``events`` oldest first; ``hidden`` items are left out; ``at_ms`` is the
-    user's latest event; ``seed`` names the list, so that what is explored is the same each time.
-    """
-
-    interest: Vector
-    events: Sequence[Applied]
-    hidden: set[str]
-    at_ms: int
-    seed: str = ""
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A query with what its scenario's basis makes of it."""
-
-    query: Query
-    rows: list[int]
-    """Rows of the basis' items, newest first."""
-    interest: Vector
-    filter: ItemFilter
 
 
 class Recommender:
@@ -94,6 +62,7 @@ class Recommender:
         self._store, self._names, self._model = store, names, model
         self._replica, self._stages = replica, stages
         self._popular = PopularItems(store, names, replica, trends_age_seconds)
+        self._lists = ListMaker(replica.items, model.rank)
 
     def recommend(self, scenario: Scenario, queries: Sequence[Query]) -> list[list[RecommendedItem]]:
         """A list for each query, best first, at most ``scenario.k`` items."""
@@ -112,44 +81,45 @@ class Recommender:
                 lists[place] = items
         return lists
 
-    def _asked(self, scenario: Scenario, query: Query) -> _Asked:
+    def _asked(self, scenario: Scenario, query: Query) -> Asked:
         table = self._replica.items
         basis = [one for one in query.events if one.event_type not in AGAINST and one.item_id in table]
         rows = [table.rows[one.item_id] for one in events_of(scenario.basis, basis)][: -MAX_HISTORY - 1 : -1]
         whole = scenario.basis == "history"
         interest = query.interest if whole or not rows else table.vectors[rows[0]]
         usual = usual_price(table.prices[rows]) if scenario.price_band and rows else None
-        return _Asked(query, rows, interest, filter_at(scenario, query.at_ms, usual))
+        return Asked(query, rows, interest, filter_at(scenario, query.at_ms, usual))
 
-    def _trending(self, scenario: Scenario, asked: _Asked) -> list[RecommendedItem]:
+    def _trending(self, scenario: Scenario, asked: Asked) -> list[RecommendedItem]:
         """What is trending, for whom nothing else is known or asked."""
         table = self._replica.items
         rows, shares = self._popular.trending()
         passed = permitted(scenario, asked.filter, rows, table) & table.available[rows]
         passed &= ~np.isin(rows, table.rows_of(asked.query.hidden))
         rows, shares = rows[passed], shares[passed]
-        order = self._diverse(scenario, rows[None], shares[None])[0]
+        order = self._lists.diverse(scenario, rows[None], shares[None])[0]
         return [
             RecommendedItem(table.ids[rows[at]], round(float(shares[at]), 6), Reason("trending"))
             for at in order.tolist()
             if at != NO_ITEM
         ]
 
-    def _personal(self, scenario: Scenario, asked: Sequence[_Asked]) -> list[list[RecommendedItem]]:
+    def _personal(self, scenario: Scenario, asked: Sequence[Asked]) -> list[list[RecommendedItem]]:
         dense, scores = self._nearest(scenario, asked)
         self._popular.refresh()  # not while the lock is held: it asks the store
         with self._replica.lock:
             if not self._stages.two_stage:
-                return self._chosen(scenario, asked, dense, scores, None)
+                return self._lists.make(scenario, asked, dense, scores, None, self._popular.new())
             histories = _histories([one.rows for one in asked])
             candidates = self._candidates(scenario, asked, dense, histories)
             if not candidates.size:
                 return [[] for _ in asked]
             interests = np.stack([one.interest for one in asked])
             found = ranked(histories, interests, candidates, self._catalogue(asked), self._model.rank)
-            return self._chosen(scenario, asked, found.items, found.scores, found)
+            new = self._popular.new()
+            return self._lists.make(scenario, asked, found.items, found.scores, found, new)
 
-    def _nearest(self, scenario: Scenario, asked: Sequence[_Asked]) -> tuple[Integers, Floats]:
+    def _nearest(self, scenario: Scenario, asked: Sequence[Asked]) -> tuple[Integers, Floats]:
         """Rows and scores of the nearest items that are not hidden, [b, dense], padded."""
         wanted = self._dense_wanted(scenario)
         rows = np.full((len(asked), wanted), PADDING)
@@ -181,7 +151,7 @@ class Recommender:
             scores[place, : len(passed)] = [kept[at].score for at in passed.tolist()]
         return rows, scores
 
-    def _in_memory(self, asked: Sequence[_Asked]) -> bool:
+    def _in_memory(self, asked: Sequence[Asked]) -> bool:
         """Whether the replica holds all that the store could find, and is cheaper to ask.
 
         For ranking alone, which scores again: the store's own scores do not depend on the batch.
@@ -189,7 +159,7 @@ class Recommender:
         whole = not self._store.shared and len(self._replica) <= LARGEST_SCAN
         return whole and self._stages.two_stage and all(one.filter == ANYTHING for one in asked)
 
-    def _scan(self, asked: Sequence[_Asked], wanted: int) -> Integers:
+    def _scan(self, asked: Sequence[Asked], wanted: int) -> Integers:
         """Rows of the nearest items, [b, wanted], by one matrix product over the replica."""
         table = self._replica.items
         if not wanted:
@@ -207,7 +177,7 @@ class Recommender:
         return max(self._stages.dense, scenario.k) if "interest" in scenario.sources else 0
 
     def _candidates(
-        self, scenario: Scenario, asked: Sequence[_Asked], dense: Integers, histories: Histories
+        self, scenario: Scenario, asked: Sequence[Asked], dense: Integers, histories: Histories
     ) -> Integers:
         """Rows of all sources that the scenario permits, [b, c], padded."""
         stages, sources = self._stages, [dense]
@@ -222,7 +192,7 @@ class Recommender:
             sources.append(np.tile(np.concatenate(shared), (len(asked), 1)))
         return self._permitted(scenario, asked, joined(*sources))
 
-    def _permitted(self, scenario: Scenario, asked: Sequence[_Asked], candidates: Integers) -> Integers:
+    def _permitted(self, scenario: Scenario, asked: Sequence[Asked], candidates: Integers) -> Integers:
         table = self._replica.items
         candidates[~table.available[candidates]] = PADDING  # row -1 is a row, and padding stays padding
         ruled = scenario.also or any(one.filter != ANYTHING for one in asked)
@@ -237,7 +207,7 @@ class Recommender:
                 own[real[~permitted(scenario, one.filter, own[real], table)]] = PADDING
         return candidates
 
-    def _catalogue(self, asked: Sequence[_Asked]) -> Catalogue:
+    def _catalogue(self, asked: Sequence[Asked]) -> Catalogue:
         """The replica as the features read it, as of the stream's latest event."""
         table, evidence = self._replica.items, self._replica.evidence
         now = max(evidence.latest, *(one.query.at_ms / 1000 for one in asked))
@@ -251,93 +221,6 @@ class Recommender:
             categories=table.main_categories,
         )
 
-    def _chosen(
-        self,
-        scenario: Scenario,
-        asked: Sequence[_Asked],
-        rows: Integers,
-        scores: Floats,
-        found: Ranked | None,
-    ) -> list[list[RecommendedItem]]:
-        """The final lists of candidates [b, c], best first."""
-        everything = scenario.exploration or self._caps(scenario)
-        width = rows.shape[1] if everything else min(rows.shape[1], SHORTLIST * scenario.k)
-        order = self._diverse(scenario, rows[:, :width], scores[:, :width])  # [b, k]
-        explored = np.zeros(order.shape, np.bool_)
-        if scenario.exploration:
-            order, explored = self._explored(scenario, asked, rows, order)
-        reasons, events = _reasons(found, order, self._model)
-        ids = self._replica.items.ids
-        lists = []
-        for b, one in enumerate(asked):
-            items = []
-            for place, at in enumerate(order[b].tolist()):
-                if at == NO_ITEM:
-                    break
-                reason = (
-                    Reason("explored")
-                    if explored[b, place]
-                    else _reason(int(reasons[b, place]), int(events[b, place]), one.rows, ids)
-                )
-                items.append(RecommendedItem(ids[rows[b, at]], round(float(scores[b, at]), 6), reason))
-            lists.append(items)
-        return lists
-
-    def _diverse(self, scenario: Scenario, rows: Integers, scores: Floats) -> Integers:
-        """Places of the chosen candidates, [b, k], ``NO_ITEM`` at the end of short lists."""
-        caps = [
-            Cap(np.where(rows >= 0, codes[rows], NO_CODE), limit) for codes, limit in self._caps(scenario)
-        ]
-        real = np.where(rows >= 0, scores, np.float32(-np.inf))
-        vectors = self._replica.items.vectors[rows] if scenario.diversity else None
-        return mmr(scaled(real), vectors, scenario.diversity, scenario.k, caps)
-
-    def _caps(self, scenario: Scenario) -> list[tuple[Integers, int]]:
-        """The group of every item, and how many of one group a list takes."""
-        table = self._replica.items
-        both = (
-            (table.main_categories, scenario.max_per_category),
-            (table.brands, scenario.max_per_brand),
-        )
-        return [(codes, limit) for codes, limit in both if limit is not None]
-
-    def _with_room(self, scenario: Scenario, kept: list[int], new: list[int]) -> list[int]:
-        """Of the rows ``new`` as many as the caps leave room for beside the rows ``kept``."""
-        for codes, limit in self._caps(scenario):
-            taken_up = Counter(codes[kept].tolist())
-            fitting = []
-            for row in new:
-                code = int(codes[row])
-                if code == NO_CODE or taken_up[code] < limit:
-                    taken_up[code] += 1
-                    fitting.append(row)
-            new = fitting
-        return new
-
-    def _explored(
-        self, scenario: Scenario, asked: Sequence[_Asked], rows: Integers, order: Integers
-    ) -> tuple[Integers, npt.NDArray[np.bool_]]:
-        """Some places of the lower half given to new items among the candidates."""
-        fresh = set(self._popular.new().tolist())
-        flags = np.zeros(order.shape, np.bool_)
-        for b, one in enumerate(asked):
-            places = {row: place for place, row in enumerate(rows[b].tolist()) if row >= 0}
-            kept = [int(rows[b, at]) for at in order[b].tolist() if at != NO_ITEM]
-            new = [row for row in places if row in fresh and row not in kept]
-            new = self._with_room(scenario, kept, new)
-            ids = self._replica.items.ids
-            chosen, own = explore(
-                [ids[row] for row in kept],
-                [ids[row] for row in new],
-                scenario.exploration,
-                scenario.k,
-                one.query.seed,
-            )
-            order[b] = NO_ITEM
-            order[b, : len(chosen)] = [places[self._replica.items.rows[name]] for name in chosen]
-            flags[b, : len(own)] = own
-        return order, flags
-
 
 def _histories(rows: Sequence[list[int]]) -> Histories:
     """Newest first, padded on the right."""
@@ -348,18 +231,3 @@ def _histories(rows: Sequence[list[int]]) -> Histories:
         items[place, : len(own)] = own
         weights[place, : len(own)] = 1.0
     return Histories(items, weights)
-
-
-def _reasons(found: Ranked | None, order: Integers, model: ServingModel) -> tuple[Integers, Integers]:
-    """Index of the reason and place of the event it names, [b, k] each."""
-    if found is None:
-        return np.full(order.shape, REASONS.index(SIMILAR)), np.full(order.shape, -1)
-    asked = np.take_along_axis(found.order, np.maximum(order, 0), axis=1)  # [b, k]
-    shown = taken(found.described, asked)
-    real = np.asarray(found.described.features.any(axis=2), np.float32)  # padding is all zeros
-    why = parts(shown.features, found.described.features, real, model.rank).argmax(axis=2)
-    return why, named_events(shown, why)
-
-
-def _reason(why: int, event: int, rows: Sequence[int], ids: Sequence[str]) -> Reason:
-    return Reason(cast(ReasonKind, REASONS[why]), ids[rows[event]] if event >= 0 else None)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from streams.list_maker import Query
 from streams.messages import Recommendation, RecommendedItem, Trigger
-from streams.recommender import Query
 from streams.scenarios import Scenario
 from streams.state import History, UserState
 

@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 
 from encoders.events import EventType
 from exporters.vector_store import Vector
+from streams.list_maker import Query
 from streams.lookup import Answer, answer
 from streams.messages import Id
-from streams.recommender import Query
 from streams.rules import MAX_RULES, Rule
 from streams.scenarios import Scenario
 from streams.serving import Serving

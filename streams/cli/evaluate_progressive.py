@@ -115,9 +115,7 @@ def _evaluate(
 
 
 @contextmanager
-def _made(
-    name: str, settings: Settings, timeline: Timeline, options: Options
-) -> Iterator[ProgressiveMethod]:
+def _made(name: str, settings: Settings, timeline: Timeline, options: Options) -> Iterator[ProgressiveMethod]:
     if name == FRESHET and options.model is not None:
         from streams.bench.progressive import RunningPipeline
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 from encoders.covisitation import CovisitationConfig
 from encoders.datasets import NAMES, Dataset, load
+from encoders.errors import DataError, SettingsError
+from encoders.evaluation.timeline import Events, Floats, Stage, timeline_of
 from exporters.model_manifest import DataWindow
 from exporters.model_store import load_model
 from streams.cli.model import PATH, print_model
@@ -34,6 +39,11 @@ if TYPE_CHECKING:
 )
 @click.option("--model", type=PATH, required=True, help="The model that gets the ranker.")
 @click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
+@click.option(
+    "--until",
+    metavar="SHARE|TIME",
+    help="Of data with times only what lies before: a share of the events (0.8) or an ISO time.",
+)
 @click.option("--own-vectors", is_flag=True, help="Whiten a single data set by itself, too.")
 @click.option("--rows", type=click.IntRange(20), default=10_000, show_default=True, help="Users a data set.")
 @click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="At most.")
@@ -44,6 +54,7 @@ def train_ranker(
     datasets: Sequence[tuple[str, str]],
     model: Path,
     out: Path,
+    until: str | None,
     own_vectors: bool,
     rows: int,
     epochs: int,
@@ -53,13 +64,15 @@ def train_ranker(
 ) -> None:
     """Train the second stage: a small network that orders the candidates.
 
-    It learns which of a user's candidates came next in the validation part (data with times: their newest
-    tenth), with co-visitation and popularity counted from what came before alone. With one data set, vectors
-    come from the model as it is; with several, each is whitened by itself and the text tower is shared.
+    It learns which of a user's candidates came next: in the validation part of a published split, with
+    co-visitation and popularity counted from what came before alone; in data with times, all along the
+    stream, with the evidence as it was. With one data set, vectors come from the model as it is; with
+    several, each is whitened by itself and the text tower is shared.
 
     \b
-    Example:
+    Examples:
       freshet train-ranker --dataset unisrec amazon_scientific/ --model models/ --out models/
+      freshet train-ranker --dataset online-retail online_retail/ --until 0.8 --model models/ --out models/
     """
     import_factory()
     training = importlib.import_module("encoders.ranker")
@@ -68,7 +81,8 @@ def train_ranker(
     config = training.RankerConfig(seed=seed, epochs=epochs, threads=threads)
     with TrainingBar() as bar:
         sources = [
-            _rows(data, model, own_vectors or len(loaded) > 1, rows, seed, threads, bar) for data in loaded
+            _rows(data, model, until, own_vectors or len(loaded) > 1, rows, seed, threads, bar)
+            for data in loaded
         ]
         outcome = training.train_ranker(sources, config, bar.update)
     data = DataWindow(dataset="+".join(name for name, _ in datasets), interactions=outcome.rows)
@@ -77,21 +91,37 @@ def train_ranker(
 
 
 def _rows(
-    data: Dataset, model: Path, own: bool, rows: int, seed: int, threads: int, bar: TrainingBar
+    data: Dataset,
+    model: Path,
+    until: str | None,
+    own: bool,
+    rows: int,
+    seed: int,
+    threads: int,
+    bar: TrainingBar,
 ) -> RankingRows:
-    """One data set's rows; ``own``: with vectors whitened on this data set."""
+    """One data set's rows; ``own``: with vectors whitened on what of this data set's catalogue is known."""
     from encoders.config import ModelConfig
+    from encoders.progressive_rows import progressive_rows
     from encoders.ranking_rows import ranking_rows
     from exporters.model_factory import make_untrained
 
+    timed = None if data.split is not None or data.ordered else _past(data, until)
     text_vectors = load_model(model, threads=threads).encode_texts([item.text for item in data.items])
+    known = np.ones(len(data.items), np.bool_) if timed is None else timed[1].arrived
     with TemporaryDirectory(prefix="freshet-ranker-") as scratch:
         folder = model
         if own:
+            items = [item for item, there in zip(data.items, known) if there]
             folder = make_untrained(
-                data.items, Path(scratch), ModelConfig(), text_from=model, text_vectors=text_vectors
+                items, Path(scratch), ModelConfig(), text_from=model, text_vectors=text_vectors[known]
             )
         serving = load_model(folder, threads=threads)
+        if timed is not None:
+            past, stage = timed[0], replace(timed[1], text_vectors=text_vectors)
+            return progressive_rows(
+                serving, past, stage, data.items, max_rows=rows, seed=seed, progress=bar.update
+            )
         return ranking_rows(
             serving,
             serving.item_vectors(text_vectors),
@@ -101,3 +131,35 @@ def _rows(
             seed=seed,
             progress=bar.update,
         )
+
+
+def _past(data: Dataset, until: str | None) -> tuple[Events, Stage]:
+    """The events before ``until`` and the stage at that time; all events without it."""
+    timeline = timeline_of(data)
+    seconds = timeline.events.seconds
+    end = float(seconds[-1]) + 1.0 if until is None else _end(until, seconds)
+    past = timeline.events[: int(np.searchsorted(seconds, end))]
+    if not len(past):
+        raise DataError(f"no event of {data.name} lies before {until}: choose a later --until")
+    return past, timeline.stage(end)
+
+
+def _end(until: str, seconds: Floats) -> float:
+    """The time that ``--until`` means, in seconds since 1970-01-01 UTC."""
+    try:
+        share = float(until)
+    except ValueError:
+        return _time(until)
+    if not 0.0 < share <= 1.0:
+        raise SettingsError(f"--until {until}: a share of the events lies above 0 and not above 1")
+    return float(seconds[int(share * len(seconds))]) if share < 1.0 else float(seconds[-1]) + 1.0
+
+
+def _time(until: str) -> float:
+    try:
+        time = datetime.fromisoformat(until)
+    except ValueError as error:
+        raise SettingsError(
+            f"--until {until!r}: give a share such as 0.8 or a time such as 2011-10-01"
+        ) from error
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -19,9 +19,10 @@ from encoders.runtime import ServingModel
 from exporters.model_store import load_model
 from exporters.vector_store import ItemFilter
 from streams.fold_types import Received
+from streams.list_maker import Query
 from streams.lookup import recommend as look_up
 from streams.messages import RecommendedItem
-from streams.recommender import Query, Recommender, Stages
+from streams.recommender import Recommender, Stages
 from streams.rules import DAY_MS, parse_filters
 from streams.scenarios import Scenario, Source, narrowed
 from streams.state import Applied

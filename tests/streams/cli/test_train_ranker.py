@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from encoders.errors import DataError
+from encoders.errors import DataError, SettingsError
 from exporters.model_manifest import RANKER_WEIGHTS, entry_of
 from streams.cli.train_ranker import train_ranker
 
@@ -34,8 +35,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(folder: Path, model: Path, out: Path, *more: str) -> dict[str, object]:
-    command = ["--dataset", "unisrec", str(folder), "--model", str(model), "--out", str(out), *more]
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same walks on one clock, a user an hour, in MovieLens' form."""
+    path, rng = tmp_path_factory.mktemp("timed"), np.random.default_rng(0)
+    lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float\n"]
+    for user in range(USERS):
+        start = int(rng.integers(N_ITEMS))
+        lines += [f"{user}\t{(start + k) % N_ITEMS}\t4\t{1e9 + 3600 * user + 60 * k}\n" for k in range(6)]
+    (path / "ml.inter").write_text("".join(lines))
+    titles = "".join(f"{index}\titem number {index}\t1990\tDrama\n" for index in range(N_ITEMS))
+    (path / "ml.item").write_text(
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n" + titles
+    )
+    return path
+
+
+def run(folder: Path, model: Path, out: Path, *more: str, name: str = "unisrec") -> dict[str, object]:
+    command = ["--dataset", name, str(folder), "--model", str(model), "--out", str(out), *more]
     arguments = [*command, "--epochs", "2", "--threads", "1", "--json"]
     printed = CliRunner().invoke(train_ranker, arguments, catch_exceptions=False).stdout
     found: dict[str, object] = json.loads(printed)
@@ -61,3 +78,18 @@ def test_too_few_users_are_refused(folder, untrained_model, tmp_path):
         )
     with pytest.raises(DataError, match="too few"):
         run(few, untrained_model, tmp_path / "out")
+
+
+def test_data_with_times_are_learned_along_their_stream_up_to_a_time(timed, untrained_model, tmp_path):
+    whole = run(timed, untrained_model, tmp_path / "whole", name="movielens")
+    part = run(timed, untrained_model, tmp_path / "part", "--until", "0.5", name="movielens")
+    when = str(datetime.fromtimestamp(1e9 + 3600 * USERS / 2, UTC))
+    same = run(timed, untrained_model, tmp_path / "same", "--until", when, name="movielens")
+    rows = [found["metrics"]["ranker_rows"] for found in (whole, part, same)]
+    assert rows[1] == rows[2] < rows[0]
+
+
+@pytest.mark.parametrize("until", ["0", "1.5", "yesterday"])
+def test_an_end_that_means_nothing_is_refused(timed, untrained_model, tmp_path, until):
+    with pytest.raises(SettingsError, match="--until"):
+        run(timed, untrained_model, tmp_path / "out", "--until", until, name="movielens")
