@@ -9,7 +9,9 @@ import numpy as np
 
 from encoders.batching import Sequences, pad
 from encoders.covisitation import CovisitationConfig, Neighbours, count
+from encoders.feature_columns import HAD_DECAY
 from encoders.features import (
+    DETAILED,
     MAX_HISTORY,
     PADDING,
     SLOW,
@@ -73,8 +75,9 @@ class Retriever:
 
     def covisited(self, histories: Histories) -> Floats:
         """Decayed sum of the neighbours of each user's events: -> [b, n]."""
-        places = np.arange(histories.items.shape[1], dtype=np.float32)
-        return self._neighbours.scores(histories.items, histories.weights * np.float32(SLOW) ** places)
+        newest = histories.newest(DETAILED)
+        places = np.arange(newest.items.shape[1], dtype=np.float32)
+        return self._neighbours.scores(newest.items, newest.weights * np.float32(SLOW) ** places)
 
     def _candidates(self, dense: Floats, covisited: Floats) -> Integers:
         counts = self._counts
@@ -96,6 +99,22 @@ def fused(dense: Floats, covisited: Floats, histories: Histories, weight: float 
     rows, places = np.nonzero(histories.weights)
     scores[rows, histories.items[rows, places]] -= 10.0
     return scores
+
+
+def had(histories: Histories, k: int) -> Integers:
+    """The k items that each user had most often and most lately, [b, at most k], in no order, padded."""
+    rows, places = np.nonzero(histories.weights)
+    n = int(histories.items.max(initial=0)) + 1
+    keys, where = np.unique(rows * n + histories.items[rows, places], return_inverse=True)
+    sums = np.bincount(where, HAD_DECAY**places, minlength=len(keys))
+    owners, items = np.divmod(keys, n)
+    order = np.lexsort((-sums, owners))
+    counts = np.bincount(owners, minlength=len(histories.items))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    found = np.full((len(histories.items), min(k, int(counts.max(initial=0)))), PADDING)
+    kept = rank < k
+    found[owners[order[kept]], rank[kept]] = items[order[kept]]
+    return found
 
 
 def interests_of(model: ServingModel, vectors: Floats, histories: Sequences) -> Floats:

@@ -48,7 +48,7 @@ class CovisitationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """By ``EventType``; a type beyond the end weighs nothing."""
     pair_half_life_seconds: PositiveFloat = 7 * DAY_SECONDS
     age_half_life_seconds: PositiveFloat = 90 * DAY_SECONDS
-    neighbours: Positive = 50
+    neighbours: Positive = 100
     """Strongest neighbours that an item keeps."""
     exponent: Fraction = 0.25
     """Of the totals that divide a weight when it is read."""

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 from msgspec import Meta
 from torch import Tensor, nn
-from torch.nn import functional
 
 from encoders.config import Positive, PositiveFloat
 from encoders.errors import DataError
@@ -27,6 +26,7 @@ from encoders.training import Progress, no_progress, seeded, torch_threads
 Kind = TypeVar("Kind", bound=np.generic)
 
 UNLEARNED = 1e12
+STANDARD_ROWS = 4_000
 LIMIT = 6.0
 """Standard deviations beyond which a feature counts no further: another shop's outlier must not decide."""
 
@@ -49,14 +49,14 @@ class RankerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 @dataclass(frozen=True, slots=True)
 class RankingRows:
-    """What a ranker learns from: r users whose next item is among their candidates."""
+    """What a ranker learns from: r questions with something that came next among the candidates."""
 
-    features: npt.NDArray[np.float32]
-    """[r, c, F]"""
+    features: npt.NDArray[np.floating]
+    """[r, c, F], in half precision where memory matters."""
     real: npt.NDArray[np.bool_]
     """[r, c], false where a candidate is padding."""
-    targets: npt.NDArray[np.int64]
-    """[r]: which candidate came next."""
+    targets: npt.NDArray[np.bool_]
+    """[r, c]: which candidates came next; at least one a row, more where a whole basket did."""
 
 
 class Ranker(nn.Module):
@@ -126,7 +126,7 @@ def _train(rows: RankingRows, config: RankerConfig, progress: Progress) -> Ranke
     held = order[: max(1, round(len(order) * config.held_out))]
     train = order[len(held) :]
     ranker = Ranker(features.shape[-1], config.hidden, config.dropout)
-    ranker.standardise(features[train][real[train]])
+    ranker.standardise(_sample(features, real, train))
     optimizer = torch.optim.AdamW(
         ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -138,7 +138,7 @@ def _train(rows: RankingRows, config: RankerConfig, progress: Progress) -> Ranke
     for epoch in range(1, config.epochs + 1):
         ranker.train()
         for chosen in torch.split(train[torch.randperm(len(train))], config.batch_size):
-            loss = listwise_loss(ranker(features[chosen]), real[chosen], targets[chosen])
+            loss = listwise_loss(ranker(features[chosen].float()), real[chosen], targets[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -166,17 +166,30 @@ def rank_with(ranker: Ranker) -> Callable[[npt.NDArray[np.float32]], npt.NDArray
 
 
 def listwise_loss(scores: Tensor, real: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of the softmax over candidates: scores, real [b, c], targets [b] -> []."""
-    return functional.cross_entropy(scores.masked_fill(~real, MASKED), targets)
+    """Mean over rows of -log of each target's share in the softmax over candidates, averaged over the row's
+    targets: scores [b, c], real and targets [b, c] (bool) -> [].
+    """
+    shares = torch.log_softmax(scores.masked_fill(~real, MASKED), dim=1)  # [b, c], logarithms
+    wanted = targets / targets.sum(dim=1, keepdim=True)
+    return -(shares * wanted).sum(dim=1).mean()
+
+
+def _sample(features: Tensor, real: Tensor, rows: Tensor) -> Tensor:
+    """Candidates' features [k, F] of some ``rows`` [r], enough for mean and spread."""
+    chosen = rows[:STANDARD_ROWS]
+    return features[chosen][real[chosen]].float()
 
 
 def _ndcg(ranker: Ranker, features: Tensor, real: Tensor, targets: Tensor) -> float:
-    """Mean of 1 / log2(1 + rank) within 10; ties count against the target."""
+    """NDCG@10 of the targets among the candidates."""
     ranker.eval()
     with torch.no_grad():
-        scores = ranker(features).masked_fill(~real, MASKED)  # [b, c]
-    rank = (scores >= scores.gather(1, targets[:, None])).sum(dim=1)  # [b], 1 is best
-    return float(torch.where(rank <= 10, 1.0 / torch.log2(1.0 + rank), 0.0).mean())
+        scores = torch.cat([ranker(part.float()) for part in torch.split(features, 256)])  # [b, c]
+    best = scores.masked_fill(~real, MASKED).topk(min(10, scores.shape[1]), dim=1).indices
+    discounts = 1.0 / torch.log2(2.0 + torch.arange(best.shape[1]))
+    gains = (targets.gather(1, best) * discounts).sum(dim=1)
+    ideal = discounts.cumsum(0)[targets.sum(dim=1).clamp(max=len(discounts)) - 1]
+    return float((gains / ideal).mean())
 
 
 def join_rows(sources: Sequence[RankingRows]) -> RankingRows:
@@ -185,7 +198,7 @@ def join_rows(sources: Sequence[RankingRows]) -> RankingRows:
     return RankingRows(
         np.concatenate([_widen(source.features, width) for source in sources]),
         np.concatenate([_widen(source.real, width) for source in sources]),
-        np.concatenate([source.targets for source in sources]),
+        np.concatenate([_widen(source.targets, width) for source in sources]),
     )
 
 

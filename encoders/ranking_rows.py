@@ -41,9 +41,7 @@ def ranking_rows(
     for found in retriever.batches(newest_first(cases), interests_of(model, vectors, cases)):
         hit = found.candidates == targets[done : done + len(found.candidates), None]  # [b, c]
         there = hit.any(axis=1)
-        kept.append(
-            RankingRows(found.features[there], found.candidates[there] >= 0, hit[there].argmax(axis=1))
-        )
+        kept.append(RankingRows(found.features[there], found.candidates[there] >= 0, hit[there]))
         done += len(hit)
         progress("candidates", done, len(cases), "")
     return join_rows(kept)

@@ -9,7 +9,7 @@ from encoders.batching import TrainingSequences, sequences_of
 from encoders.candidates import CandidateCounts, Retriever, catalogue_of, interests_of, newest_first
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import DataError
-from encoders.features import FEATURES, PADDING, histories_of
+from encoders.features import FEATURES, MAX_HISTORY, PADDING, histories_of
 from encoders.ranking_rows import ranking_rows
 from encoders.runtime import ServingModel
 
@@ -51,9 +51,9 @@ def test_fused_is_the_sum_and_the_history_is_last():
 
 
 def test_histories_are_read_newest_first():
-    newest = newest_first(sequences_of([list(range(25)), [7]]))
-    assert newest.items[0].tolist() == list(range(24, 4, -1))
-    assert newest.weights.sum(axis=1).tolist() == [20, 1]
+    newest = newest_first(sequences_of([list(range(MAX_HISTORY + 5)), [7]]))
+    assert newest.items[0].tolist() == list(range(MAX_HISTORY + 4, 4, -1))
+    assert newest.weights.sum(axis=1).tolist() == [MAX_HISTORY, 1]
 
 
 def test_rows_hold_the_target_among_its_candidates(serving_model: ServingModel):
@@ -62,8 +62,8 @@ def test_rows_hold_the_target_among_its_candidates(serving_model: ServingModel):
         sequences_of(PAST), sequences_of(PAST), np.array([past[0] for past in PAST], dtype=np.int64)
     )
     rows = ranking_rows(serving_model, vectors, data, CONFIG)
-    assert rows.real[np.arange(len(rows.targets)), rows.targets].all()
-    seen = rows.features[np.arange(len(rows.targets)), rows.targets, FEATURES.index("seen")]
+    assert (rows.real & rows.targets).sum(axis=1).tolist() == [1] * len(PAST)
+    seen = rows.features[rows.targets][:, FEATURES.index("seen")]
     assert seen.tolist() == [1.0] * len(PAST)
 
 

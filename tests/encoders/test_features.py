@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from encoders.batching import sequences_of
 from encoders.covisitation import CovisitationConfig, count
 from encoders.features import (
+    DETAILED,
     FEATURES,
     GROUPS,
     PADDING,
@@ -82,6 +83,38 @@ def test_what_a_shop_does_not_have_is_zero():
     assert not np.any([one(found, name) for name in ("category", "price", "age", "trend")])
 
 
+def test_what_the_user_had_is_counted_and_dated():
+    items, days = np.array([[5, 9, 5, 2]]), np.array([[1.0, 2.0, 5.0, 7.0]], dtype=np.float32)
+    shop = catalogue()
+    histories = Histories(items, np.ones((1, 4), dtype=np.float32), days)
+    found = features(histories, shop.vectors[[5]], np.array([[5, 9, 3]]), shop)[0]
+    np.testing.assert_allclose(one(found, "had"), np.log1p([2, 1, 0]), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "had_lately"), np.log1p([1 + 0.995**2, 0.995, 0]), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "had_days"), np.log1p([24, 48, 0]), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "had_first_days"), np.log1p([120, 48, 0]), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "had_due"), np.log1p([1 / 4, 2 / 30, 0]), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "repeats"), 1 / 4, rtol=1e-5)
+    np.testing.assert_allclose(one(found, "pause"), np.log1p(1440), rtol=1e-5)
+
+
+def test_older_events_count_towards_the_long_sums_and_what_was_had():
+    history = [2, *([0] * DETAILED)]
+    found = describe([history], [[1, 2, 3]])
+    assert one(found, "seen")[0].tolist() == [0, 0, 0]
+    assert one(found, "had")[0].tolist() == pytest.approx([0, np.log(2), 0])
+    lists = catalogue().neighbours.normalised(0.5)
+    weights = (0.95 ** np.arange(len(history), dtype=np.float32))[None]
+    long = lists.scores(np.array([history[::-1]]), weights)[0]
+    np.testing.assert_allclose(one(found, "covisited_long")[0], np.log1p(10 * long[[1, 2, 3]]), rtol=1e-4)
+
+
+def test_equal_candidates_share_the_better_place():
+    found = describe([[0, 1]], [list(range(N))])
+    scores = one(found, "covisited_relative")[0]
+    better = (scores[None, :] > scores[:, None]).sum(axis=1)
+    np.testing.assert_allclose(one(found, "covisited_place")[0], np.log1p(better), rtol=1e-5)
+
+
 HISTORIES = st.lists(st.lists(st.integers(0, N - 1), max_size=30), min_size=1, max_size=4)
 
 
@@ -124,4 +157,4 @@ def test_groups_name_every_feature_once():
 def test_an_ablation_drops_whole_groups():
     mask = mask_without(["dense", "content"])
     kept = [name for name, keep in zip(FEATURES, mask, strict=True) if keep]
-    assert kept == [*GROUPS["covisitation"], *GROUPS["popularity"]]
+    assert kept == [n for g in ("covisitation", "popularity", "repeat", "user") for n in GROUPS[g]]

@@ -1,0 +1,68 @@
+"""Turns the past of a timestamped data set into what a ranker learns from: questions as they were lived.
+
+The past is walked through in time order with the evidence as it was, so that age, trend, repeats and pauses
+vary in training as they will in service, and no target's own event is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from encoders.covisitation import CovisitationConfig
+from encoders.errors import DataError
+from encoders.evaluation.timeline import Basket, Events, Stage, baskets_of
+from encoders.events import Item
+from encoders.ranker import RankingRows, join_rows
+from encoders.replayed_worker import ReplayedWorker, Sources
+from encoders.runtime import ServingModel
+from encoders.training import Progress, no_progress
+
+WARM_UP = 0.2
+"""Share of the past that nothing is asked in: evidence must be there first."""
+SLAB = 256
+"""Baskets that are learned at a time."""
+
+
+def progressive_rows(
+    model: ServingModel,
+    past: Events,
+    stage: Stage,
+    items: Sequence[Item],
+    *,
+    config: CovisitationConfig | None = None,
+    sources: Sources | None = None,
+    max_rows: int = 10_000,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> RankingRows:
+    """Candidates, features and targets of a sample of the baskets of the past [r].
+
+    A basket's distinct items are its targets; baskets with none of them among the candidates are left out.
+    Raises ``DataError`` where that leaves nothing.
+    """
+    baskets = baskets_of(past)
+    asked = np.arange(int(WARM_UP * len(baskets)), len(baskets))
+    asked = np.sort(np.random.default_rng(seed).permutation(asked)[:max_rows])
+    worker = ReplayedWorker(model, stage, items, config, sources)
+    rows: list[RankingRows] = []
+    learned = 0
+    for done, at in enumerate(asked.tolist(), 1):
+        for start in range(learned, at, SLAB):
+            worker.learn(baskets[start : min(start + SLAB, at)])
+        learned = at
+        rows += _row(worker, baskets[at])
+        progress("candidates", done, len(asked), "")
+    if not rows:
+        raise DataError("nobody's next items are among the candidates: a ranker has nothing to learn from")
+    return join_rows(rows)
+
+
+def _row(worker: ReplayedWorker, basket: Basket) -> list[RankingRows]:
+    asked = worker.ask(basket.user, basket.seconds)
+    targets = np.isin(asked.candidates, basket.items)[None]
+    if not targets.any():
+        return []
+    # Half precision: all features are similarities or logarithms, and rows are many.
+    return [RankingRows(asked.features.astype(np.float16), np.ones_like(targets), targets)]

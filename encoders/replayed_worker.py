@@ -1,0 +1,252 @@
+"""A worker offline: what it knows at each moment of a timestamped stream, and the candidates it would rank.
+
+The same parts as the running system (interest graph, ``Evidence`` that grows event by event, candidates,
+features), fed from arrays instead of Kafka and Qdrant: for training a ranker on the past of a stream as it
+was lived, and for evaluating one on what came after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from encoders.candidates import had
+from encoders.config import DAY_SECONDS
+from encoders.covisitation import CovisitationConfig, scale_of
+from encoders.evaluation.streaming import UserHistories
+from encoders.evaluation.timeline import Basket, Events, Stage
+from encoders.events import EventType, Item
+from encoders.evidence import Entries, Evidence, half_lives_of
+from encoders.features import (
+    DETAILED,
+    FEATURES,
+    MAX_HISTORY,
+    PADDING,
+    SLOW,
+    Catalogue,
+    Floats,
+    Histories,
+    Integers,
+    features,
+)
+from encoders.runtime import ServingModel
+from encoders.two_stage import COVISITED, INTEREST
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """How many candidates each source gives at most."""
+
+    dense: int = 100
+    covisited: int = 100
+    trending: int = 20
+    new: int = 20
+    had: int = 100
+    """Of what the user had, most often and lately, where a data set repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question: candidates and what the ranker sees of them."""
+
+    candidates: Integers
+    """[c]"""
+    features: Floats
+    """[1, c, F]"""
+
+
+class ReplayedWorker:
+    """Learns events in time order and answers questions between them."""
+
+    def __init__(
+        self,
+        model: ServingModel,
+        stage: Stage,
+        items: Sequence[Item],
+        config: CovisitationConfig | None = None,
+        sources: Sources | None = None,
+    ) -> None:
+        """``stage.text_vectors`` must be there; ``items`` [n] of the stage, for prices and categories."""
+        assert stage.text_vectors is not None, "the worker needs the items' texts"
+        self._model, self._stage = model, stage
+        self._config, self._sources = config or CovisitationConfig(), sources or Sources()
+        self._vectors = model.item_vectors(stage.text_vectors)
+        self._prices = np.array([item.price or 0.0 for item in items], np.float32)
+        self._categories = _codes(items)
+        self._evidence = Evidence(self._config.neighbours, half_lives_of(self._config))
+        self._evidence.grow(stage.n_items)
+        self._histories = UserHistories()
+        self._had: dict[int, set[int]] = {}
+        self._states = model.initial_state(stage.n_users)
+        self._interests = np.zeros((stage.n_users, model.dim), np.float32)
+        self._latest = np.full(stage.n_users, np.nan)
+        self._types = np.array([self._config.strength(kind) for kind in EventType])
+
+    def learn(self, baskets: Sequence[Basket]) -> None:
+        """Apply what users did, in time order, to interests, evidence and histories."""
+        if not baskets:
+            return
+        events = _events(baskets)
+        self._step(events)
+        self._evidence.add(self._entries(events))
+        self._evidence.count(events.items, self._types[events.event_types], events.seconds)
+        for basket in baskets:
+            self._histories.add(basket)
+            self._had.setdefault(basket.user, set()).update(basket.items.tolist())
+
+    def ask(self, user: int, seconds: float) -> Asked:
+        """Candidates for a user at a time, of what has arrived by then; without repeats nothing he had."""
+        allowed = self._stage.arrivals <= seconds
+        if not self._stage.repeats:
+            allowed[list(self._had.get(user, ()))] = False
+        history = self._history(user, seconds)
+        candidates = self._candidates(history, self._interests[user], allowed, seconds)
+        if not len(candidates):
+            return Asked(candidates, np.zeros((1, 0, len(FEATURES)), np.float32))
+        catalogue = self._catalogue(seconds)
+        found = features(history, self._interests[user : user + 1], candidates[None], catalogue)
+        return Asked(candidates, found)
+
+    def rank(self, user: int, seconds: float, k: int) -> Integers:
+        """The k best candidates [at most k], best first; by plain scores where the model has no ranker."""
+        asked = self.ask(user, seconds)
+        if not len(asked.candidates):
+            return asked.candidates
+        scores = self._model.rank(asked.features)
+        if scores is None:
+            scores = asked.features[:, :, INTEREST] + asked.features[:, :, COVISITED]
+        best: Integers = asked.candidates[np.argsort(-scores[0], kind="stable")[:k]]
+        return best
+
+    def _history(self, user: int, seconds: float) -> Histories:
+        newest = self._histories.newest(user, MAX_HISTORY)
+        items = newest.items[::-1][None] if len(newest) else np.zeros((1, 1), np.int64)
+        weights = np.ones(items.shape, np.float32) if len(newest) else np.zeros((1, 1), np.float32)
+        days = (seconds - newest.seconds[::-1][None]) / DAY_SECONDS if len(newest) else np.zeros((1, 1))
+        return Histories(np.ascontiguousarray(items), weights, days.astype(np.float32))
+
+    def _catalogue(self, seconds: float) -> Catalogue:
+        ages = np.maximum(seconds - self._stage.arrivals, 0.0) / DAY_SECONDS
+        return Catalogue(
+            self._vectors,
+            self._evidence.neighbours(),
+            self._evidence.popularity(seconds),
+            self._evidence.recent(seconds),
+            ages.astype(np.float32),
+            self._prices,
+            self._categories,
+        )
+
+    def _candidates(self, history: Histories, interest: Floats, allowed: Mask, seconds: float) -> Integers:
+        sources, known = self._sources, bool(history.weights.any())
+        # Not 0 but least: in a new shop the newest of many silent items are as good as any.
+        found = [
+            _best(self._evidence.recent(seconds), allowed, sources.trending),
+            _best(self._stage.arrivals, allowed, sources.new),
+        ]
+        if known:
+            covisited = self._covisited(history.newest(DETAILED))
+            found.append(_best(self._vectors @ interest, allowed, sources.dense))
+            found.append(_best(covisited, allowed & (covisited > 0), sources.covisited))
+        if known and self._stage.repeats:
+            found.append(had(history, sources.had)[0])
+        candidates = np.unique(np.concatenate(found))
+        real: Integers = candidates[candidates != PADDING]
+        return real
+
+    def _covisited(self, history: Histories) -> Floats:
+        """What ``two_stage.covisited`` sums up, of all items: [n]."""
+        neighbours = self._evidence.neighbours()
+        scale = scale_of(neighbours.totals, self._config.exponent)
+        decay = np.float32(SLOW) ** np.arange(history.items.shape[1], dtype=np.float32)
+        weights = history.weights * decay * scale[history.items]
+        found: Floats = neighbours.scores(history.items, weights)[0] * scale
+        return found
+
+    def _step(self, events: Events) -> None:
+        """One event each of distinct users at a time, as the worker's batches do."""
+        turn = _turns(events.users)
+        for number in range(int(turn.max()) + 1):
+            at = np.flatnonzero(turn == number)
+            users, seconds = events.users[at], events.seconds[at]
+            gaps = np.nan_to_num(seconds - self._latest[users])
+            self._states[users], self._interests[users] = self._model.step(
+                self._states[users],
+                self._vectors[events.items[at]],
+                events.event_types[at],
+                gaps.astype(np.float32),
+            )
+            self._latest[users] = seconds
+
+    def _entries(self, events: Events) -> Entries:
+        """All pairs of new events with what came before them, as ``covisitation.pairs_of`` weighs them."""
+        config = self._config
+        tails = [self._histories.newest(user, config.window) for user in np.unique(events.users).tolist()]
+        users = np.concatenate([*(tail.users for tail in tails), events.users])
+        order = np.argsort(users, kind="stable")  # tails first: each user's events in time order
+        items = np.concatenate([*(tail.items for tail in tails), events.items])[order]
+        types = np.concatenate([*(tail.event_types for tail in tails), events.event_types])[order]
+        seconds = np.concatenate([*(tail.seconds for tail in tails), events.seconds])[order]
+        users, fresh = users[order], order >= len(users) - len(events)
+        strength = np.sqrt(self._types[types])
+        found: list[tuple[npt.NDArray[np.float64], ...]] = []
+        for distance in range(1, min(config.window, len(users) - 1) + 1):
+            old, new = np.arange(len(users) - distance), np.arange(distance, len(users))
+            kept = (users[old] == users[new]) & (items[old] != items[new]) & fresh[new]
+            old, new = old[kept], new[kept]
+            gaps = seconds[new] - seconds[old]
+            weight = strength[old] * strength[new] * config.distance_decay ** (distance - 1)
+            weight = weight * 2.0 ** (-gaps / config.pair_half_life_seconds)
+            back, at = weight * config.backward, seconds[new]
+            found += [(items[old], items[new], weight, back, at), (items[new], items[old], back, weight, at)]
+        if not found:
+            return Entries(*(np.zeros(0, np.int64),) * 2, *(np.zeros(0),) * 3)
+        rows, neighbours, weights, received, at = (np.concatenate(parts) for parts in zip(*found))
+        real = weights > 0
+        return Entries(
+            rows[real].astype(np.int64),
+            neighbours[real].astype(np.int64),
+            weights[real],
+            received[real],
+            at[real],
+        )
+
+
+def _events(baskets: Sequence[Basket]) -> Events:
+    lengths = [len(basket.items) for basket in baskets]
+    return Events(
+        np.repeat([basket.user for basket in baskets], lengths),
+        np.concatenate([basket.items for basket in baskets]),
+        np.concatenate([basket.event_types for basket in baskets]),
+        np.repeat([basket.seconds for basket in baskets], lengths),
+    )
+
+
+def _turns(users: Integers) -> Integers:
+    """Which of its user's events each one is, from 0: [e]."""
+    order = np.argsort(users, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(users[order]) != 0])
+    turns = np.empty(len(users), np.int64)
+    turns[order] = np.arange(len(users)) - np.repeat(starts, np.diff(np.r_[starts, len(users)]))
+    return turns
+
+
+def _best(scores: npt.NDArray[np.floating], allowed: Mask, k: int) -> Integers:
+    """The k best allowed items, in no order."""
+    rows = np.flatnonzero(allowed)
+    if len(rows) <= k:
+        return rows
+    best: Integers = rows[np.argpartition(-scores[rows], k - 1)[:k]] if k else rows[:0]
+    return best
+
+
+def _codes(items: Sequence[Item]) -> Integers:
+    """A number for each item's widest category; -1 without one."""
+    codes: dict[str, int] = {}
+    names = [item.categories[0] if item.categories else None for item in items]
+    return np.array([PADDING if name is None else codes.setdefault(name, len(codes)) for name in names])
