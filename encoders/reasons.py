@@ -22,7 +22,7 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "trending": GROUPS["popularity"],
     "new": ("age",),
     "taste": ("category", "price"),
-    "again": tuple(name for name in FEATURES if name.startswith(("seen", "had"))),
+    "again": GROUPS["repeat"],
 }
 """Reason -> the features that speak for it."""
 REASONS: Final = tuple(PARTS)

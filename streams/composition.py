@@ -101,6 +101,7 @@ def covisitation_of(settings: EvidenceSettings) -> CovisitationConfig:
     """How events become evidence, in the pure core's terms."""
     return CovisitationConfig(
         window=settings.window,
+        distance_decay=settings.distance_decay,
         neighbours=settings.neighbours,
         pair_half_life_seconds=settings.pair_half_life_days * DAY_SECONDS,
         age_half_life_seconds=settings.age_half_life_days * DAY_SECONDS,
@@ -125,6 +126,7 @@ def stages_of(settings: RankingSettings) -> Stages:
         covisited=settings.covisited_candidates,
         trending=settings.trending_candidates,
         new=settings.new_candidates,
+        again=settings.again_candidates,
     )
 
 

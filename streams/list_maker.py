@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from encoders.diversity import NO_CODE, NO_ITEM, Cap, mmr, scaled
 from encoders.reasons import REASONS, SIMILAR, named_events, parts
+from encoders.runtime import ServingModel
 from encoders.two_stage import Rank, Ranked, taken
 from exporters.vector_store import ItemFilter, Vector
 from streams.exploration import explore
@@ -49,6 +50,8 @@ class Asked:
     query: Query
     rows: list[int]
     """Rows of the basis' items, newest first."""
+    times_ms: list[int]
+    """When those events were."""
     interest: Vector
     filter: ItemFilter
 
@@ -56,9 +59,9 @@ class Asked:
 class ListMaker:
     """Makes lists of the items of a table; whoever shares the table holds its lock."""
 
-    def __init__(self, items: ItemTable, rank: Rank) -> None:
-        """``rank``: the model's, for the parts of scores."""
-        self._items, self._rank = items, rank
+    def __init__(self, items: ItemTable, model: ServingModel) -> None:
+        """``model``: whose ranker tells the parts of scores."""
+        self._items, self._model = items, model
 
     def make(
         self,
@@ -79,7 +82,7 @@ class ListMaker:
         explored = np.zeros(order.shape, np.bool_)
         if scenario.exploration:
             order, explored = self._explored(scenario, asked, rows, order, new)
-        reasons, events = _reasons(found, order, self._rank)
+        reasons, events = _reasons(found, order, self._model.rank)
         ids = self._items.ids
         lists = []
         for b, one in enumerate(asked):

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from encoders.candidates import had
+from encoders.config import DAY_SECONDS
 from encoders.diversity import NO_ITEM
 from encoders.events import EventType
 from encoders.exact_search import LARGEST_SCAN, top_rows
-from encoders.features import MAX_HISTORY, PADDING, Catalogue, Histories
+from encoders.features import DETAILED, MAX_HISTORY, PADDING, Catalogue, Histories
 from encoders.runtime import ServingModel
 from encoders.two_stage import covisited, joined, ranked
 from exporters.vector_store import CollectionNames, VectorStore
@@ -31,6 +33,8 @@ Floats = npt.NDArray[np.float32]
 
 AT_ONCE = 64
 """Users ranked at a time: what is computed of them stays in the processor's cache."""
+SPARE = 200
+"""Co-visited items beyond those asked for, at most, in place of hidden ones."""
 AGAINST = frozenset({EventType.DISLIKE})
 """Events that do not speak for their item, and are not what a list rests on."""
 
@@ -44,6 +48,7 @@ class Stages:
     covisited: int = 100
     trending: int = 20
     new: int = 20
+    again: int = 50
 
 
 class Recommender:
@@ -62,7 +67,7 @@ class Recommender:
         self._store, self._names, self._model = store, names, model
         self._replica, self._stages = replica, stages
         self._popular = PopularItems(store, names, replica, trends_age_seconds)
-        self._lists = ListMaker(replica.items, model.rank)
+        self._lists = ListMaker(replica.items, model)
 
     def recommend(self, scenario: Scenario, queries: Sequence[Query]) -> list[list[RecommendedItem]]:
         """A list for each query, best first, at most ``scenario.k`` items."""
@@ -84,11 +89,13 @@ class Recommender:
     def _asked(self, scenario: Scenario, query: Query) -> Asked:
         table = self._replica.items
         basis = [one for one in query.events if one.event_type not in AGAINST and one.item_id in table]
-        rows = [table.rows[one.item_id] for one in events_of(scenario.basis, basis)][: -MAX_HISTORY - 1 : -1]
+        events = events_of(scenario.basis, basis)[: -MAX_HISTORY - 1 : -1]
+        rows = [table.rows[one.item_id] for one in events]
         whole = scenario.basis == "history"
         interest = query.interest if whole or not rows else table.vectors[rows[0]]
         usual = usual_price(table.prices[rows]) if scenario.price_band and rows else None
-        return Asked(query, rows, interest, filter_at(scenario, query.at_ms, usual))
+        times_ms = [one.timestamp_ms for one in events]
+        return Asked(query, rows, times_ms, interest, filter_at(scenario, query.at_ms, usual))
 
     def _trending(self, scenario: Scenario, asked: Asked) -> list[RecommendedItem]:
         """What is trending, for whom nothing else is known or asked."""
@@ -110,12 +117,13 @@ class Recommender:
         with self._replica.lock:
             if not self._stages.two_stage:
                 return self._lists.make(scenario, asked, dense, scores, None, self._popular.new())
-            histories = _histories([one.rows for one in asked])
+            now = max(self._replica.evidence.latest, *(one.query.at_ms / 1000 for one in asked))
+            histories = _histories(asked, now)
             candidates = self._candidates(scenario, asked, dense, histories)
             if not candidates.size:
                 return [[] for _ in asked]
             interests = np.stack([one.interest for one in asked])
-            found = ranked(histories, interests, candidates, self._catalogue(asked), self._model.rank)
+            found = ranked(histories, interests, candidates, self._catalogue(now), self._model.rank)
             new = self._popular.new()
             return self._lists.make(scenario, asked, found.items, found.scores, found, new)
 
@@ -182,7 +190,12 @@ class Recommender:
         """Rows of all sources that the scenario permits, [b, c], padded."""
         stages, sources = self._stages, [dense]
         if "covisited" in scenario.sources:
-            sources.append(covisited(histories, self._replica.evidence.neighbours(), stages.covisited))
+            # More, since some are hidden; what is too much is cut again.
+            wanted = stages.covisited + min(SPARE, max(len(one.query.hidden) for one in asked))
+            newest = histories.newest(DETAILED)
+            sources.append(covisited(newest, self._replica.evidence.neighbours(), wanted))
+        if scenario.repeats:
+            sources.append(had(histories, stages.again))
         shared = []
         if "trending" in scenario.sources:
             shared.append(self._popular.trending()[0][: stages.trending])
@@ -205,12 +218,12 @@ class Recommender:
             if ruled:
                 real = np.flatnonzero(own >= 0)
                 own[real[~permitted(scenario, one.filter, own[real], table)]] = PADDING
-        return candidates
+        candidates.sort(axis=1)  # padding first: columns without any candidate are dropped
+        return candidates[:, int((candidates == PADDING).sum(axis=1).min(initial=candidates.shape[1])) :]
 
-    def _catalogue(self, asked: Sequence[Asked]) -> Catalogue:
-        """The replica as the features read it, as of the stream's latest event."""
+    def _catalogue(self, now: float) -> Catalogue:
+        """The replica as the features read it, as of the stream's latest event (seconds)."""
         table, evidence = self._replica.items, self._replica.evidence
-        now = max(evidence.latest, *(one.query.at_ms / 1000 for one in asked))
         return Catalogue(
             vectors=table.vectors,
             neighbours=evidence.neighbours(),
@@ -222,12 +235,14 @@ class Recommender:
         )
 
 
-def _histories(rows: Sequence[list[int]]) -> Histories:
-    """Newest first, padded on the right."""
-    width = max(map(len, rows))
-    items = np.zeros((len(rows), width), np.int64)
+def _histories(asked: Sequence[Asked], now: float) -> Histories:
+    """Newest first, padded on the right; ``now`` in seconds."""
+    width = max(len(one.rows) for one in asked)
+    items = np.zeros((len(asked), width), np.int64)
     weights = np.zeros(items.shape, np.float32)
-    for place, own in enumerate(rows):
-        items[place, : len(own)] = own
-        weights[place, : len(own)] = 1.0
-    return Histories(items, weights)
+    times = np.full(items.shape, now)
+    for place, one in enumerate(asked):
+        items[place, : len(one.rows)] = one.rows
+        weights[place, : len(one.rows)] = 1.0
+        times[place, : len(one.rows)] = np.array(one.times_ms) / 1000
+    return Histories(items, weights, ((now - times) / DAY_SECONDS).astype(np.float32))

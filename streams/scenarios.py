@@ -19,11 +19,11 @@ from streams.filters import ANYTHING, Facts, Integers, Mask, allowed, tightened
 from streams.rules import DAY_MS, ItemRules
 from streams.state import Applied
 
-Source = Literal["interest", "covisited", "trending", "new"]
+Source = Literal["interest", "covisited", "trending", "new", "again"]
 Basis = Literal["history", "last", "purchase"]
 """All recent events; the latest event alone; the latest purchase alone."""
 
-SOURCES: Final[tuple[Source, ...]] = ("interest", "covisited", "trending", "new")
+SOURCES: Final[tuple[Source, ...]] = ("interest", "covisited", "trending", "new", "again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class Scenario:
     """Share of ``k`` that is given to new items (``streams.exploration``)."""
     publish_after: frozenset[EventType] = frozenset(EventType)
     """Events after which a recommendation is published on the topic."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether what the user had may be recommended again."""
+        return "again" in self.sources and not (self.hide_seen_ms and self.hide_bought_ms)
 
     @property
     def reorders(self) -> bool:

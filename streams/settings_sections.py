@@ -141,6 +141,9 @@ class RankingSettings(Section):
     covisited_candidates: int = Field(100, ge=0, le=500, description="Seen together with the user's items.")
     trending_candidates: int = Field(20, ge=0, le=500, description="Trending over all users.")
     new_candidates: int = Field(20, ge=0, le=500, description="Newest in the catalogue.")
+    again_candidates: int = Field(
+        50, ge=0, le=500, description="What the user had most often, where `hide_*_days` is 0."
+    )
 
 
 class EvidenceSettings(Section):
@@ -151,6 +154,7 @@ class EvidenceSettings(Section):
     )
     max_messages: int = Field(2_000, ge=1, le=100_000, description="Messages gathered into one write.")
     window: int = Field(10, ge=1, le=100, description="A new event is paired with this many before it.")
+    distance_decay: float = Field(0.9, gt=0, le=1, description="Weight of a pair, for each event in between.")
     neighbours: int = Field(50, ge=1, le=1_000, description="Strongest neighbours kept of each item.")
     age_half_life_days: float = Field(90.0, gt=0, description="Age at which a pair counts half.")
     pair_half_life_days: float = Field(

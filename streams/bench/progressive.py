@@ -156,6 +156,6 @@ def _settings(model: Path, folder: Path, *, hide: bool) -> Settings:
         model={"path": model},
         qdrant={"url": None, "path": folder / "store"},
         recommendations={"k": 20, "hide_seen_days": days, "hide_bought_days": days},
-        history={"seen_items": 2_000, "bought_items": 2_000},
+        history={"events": 1_000, "seen_items": 2_000, "bought_items": 2_000},
         scenarios={"home": {"publish_after": ()}},
     )
