@@ -36,7 +36,7 @@ class CatalogReplica:
         self._store = store
         self._names = names
         self._clock_ms = clock_ms
-        self._items_ms = self._evidence_ms = 0
+        self._read_ms = 0
         self._sequences: dict[str, int] = {}
         self.lock = RLock()
         self.items = ItemTable()
@@ -49,14 +49,20 @@ class CatalogReplica:
         return len(self.items)
 
     def refresh(self) -> int:
-        """Read what the store received since the last refresh (at first: all); blocks. Counts items read."""
+        """Read what the store received since the last refresh (at first: all); blocks. Counts items read.
+
+        Where no other process can write, only the first one reads: this worker's own writes are here already.
+        """
+        if self._read_ms and not self._store.shared:
+            return 0
         read, began_ms = 0, self._clock_ms()
-        since = max(0, self._items_ms - REFRESH_OVERLAP_MS)
+        since = max(0, self._read_ms - REFRESH_OVERLAP_MS)
         for page in self._store.scroll_items(self._names, updated_since_ms=since):
             self.add(page)
             read += len(page)
-        self._items_ms = began_ms
-        self._refresh_evidence()
+        for records in self._store.scroll_evidence(self._names, updated_since_ms=since):
+            self.take_in(records)
+        self._read_ms = began_ms
         return read
 
     def ensure(self, item_ids: Iterable[str]) -> None:
@@ -94,13 +100,3 @@ class CatalogReplica:
         """What is here may differ from the store: the next reading replaces it."""
         for item_id in item_ids:
             self._sequences.pop(item_id, None)
-
-    def _refresh_evidence(self) -> None:
-        """What other workers wrote; where there can be no other, only at the start."""
-        if self._evidence_ms and not self._store.shared:
-            return
-        began_ms = self._clock_ms()
-        since = max(0, self._evidence_ms - REFRESH_OVERLAP_MS)
-        for page in self._store.scroll_evidence(self._names, updated_since_ms=since):
-            self.take_in(page)
-        self._evidence_ms = began_ms

@@ -49,8 +49,10 @@ def define_agents(app: faust.App, parts: Parts, settings: Settings) -> None:
         take = stream.noack_take(batch.max_events, within=batch.linger_seconds)
         await consume(take, parts.interest.process, "interest", parts, settings)
 
-    @app.agent(app.topic(f"{prefix}evidence", **RAW), name="evidence")
-    async def evidence(stream: Any) -> None:
-        await parts.gate.wait()
-        take = stream.noack_take(gathered.max_messages, within=gathered.linger_seconds)
-        await consume(take, parts.evidence.process, "evidence", parts, settings)
+    if settings.ranking.two_stage:
+
+        @app.agent(app.topic(f"{prefix}evidence", **RAW), name="evidence")
+        async def evidence(stream: Any) -> None:
+            await parts.gate.wait()
+            take = stream.noack_take(gathered.max_messages, within=gathered.linger_seconds)
+            await consume(take, parts.evidence.process, "evidence", parts, settings)
