@@ -8,6 +8,10 @@ from pathlib import Path
 
 import click
 
+# Before anything loads numpy. Threads of BLAS that wait for each other spin: on a core that Kafka shares they
+# cost more than they save (a batch's scan took 200 µs of CPU a user with two threads, 110 with one).
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from streams.logs import logging_config
 from streams.settings import load_settings
 
@@ -26,10 +30,6 @@ def worker(config: Path | None) -> None:
     server, FRESHET_QDRANT__URL). Stop with Ctrl-C or SIGTERM; a killed worker's events are read again.
     """
     settings = load_settings(config)
-
-    # Before numpy is loaded. Threads of BLAS that wait for each other spin: on a core that Kafka shares they
-    # cost more than they save (a batch's scan took 200 µs of CPU a user with two threads, 110 with one).
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from streams.worker import run_worker
 

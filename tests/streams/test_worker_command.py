@@ -6,6 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from encoders.errors import SettingsError
 
@@ -39,3 +42,12 @@ def test_a_port_in_use_ends_it_with_one_line() -> None:
 
 def test_help_says_how_to_start_one() -> None:
     assert "FRESHET_KAFKA__BOOTSTRAP_SERVERS" in freshet("worker", "--help").stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_the_worker_computes_without_threads_that_spin() -> None:
+    code = "import streams.cli.worker, os, numpy as n; n.ones((500, 500)) @ n.ones((500, 500)); "
+    code += "print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert found.stdout.split() == [b"1"]
