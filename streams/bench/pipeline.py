@@ -68,6 +68,8 @@ class _Measured:
 
     samples: list[Sample]
     sent: list[Sent]
+    arrived: list[Arrived]
+    """Before another worker publishes its own."""
     rate: float
     rss_mb: float
 
@@ -163,7 +165,9 @@ class _Run:
             self._wait_for(self._options.all_events)
         _check_every_user([*self._backlog, *self._paced], self._tail.arrived)
         rate = (len(sent) - 1) / (sent[-1].at - sent[0].at) if len(sent) > 1 else 0.0
-        return _Measured(samples, sent, round(rate, 1), peak_rss_mb(self._worker.pid))
+        return _Measured(
+            samples, sent, list(self._tail.arrived), round(rate, 1), peak_rss_mb(self._worker.pid)
+        )
 
     def _send_paced(self, bar: Bar) -> list[Sent]:
         sent = []
@@ -191,7 +195,7 @@ class _Run:
     def _summed_up(self, measured: _Measured, nearest: Cost, empty: EmptyFigures) -> PipelineFigures:
         options = self._options
         worked = cost(*steady(measured.samples, options.events))
-        answered = freshness(measured.sent, self._tail.arrived).values()
+        answered = freshness(measured.sent, measured.arrived).values()
         return PipelineFigures(
             events_per_second=worked.events_per_second,
             freshness_p50_ms=percentile_ms(answered, 50),
@@ -208,8 +212,8 @@ class _Run:
             events=options.events,
             paced_events=options.paced_events,
             rate=measured.rate,
-            recommendations=len(self._tail.arrived),
-            users_refreshed=len({one.user_id for one in self._tail.arrived}),
+            recommendations=len(measured.arrived),
+            users_refreshed=len({one.user_id for one in measured.arrived}),
             items=options.items,
             users=options.users,
             broker=self._broker,
