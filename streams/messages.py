@@ -71,7 +71,7 @@ class PurchaseMessage(EventMessage, frozen=True, kw_only=True):
 ReasonKind = Literal["similar_to", "together_with", "trending", "new", "taste", "again", "explored"]
 
 
-class Reason(Struct, frozen=True, omit_defaults=True):
+class Reason(Struct, frozen=True, omit_defaults=True, gc=False):
     """Why an item is recommended: the evidence that its score would miss most.
 
     ``similar_to`` and ``together_with`` (others turned to both) name an item of the user's history;
@@ -83,7 +83,7 @@ class Reason(Struct, frozen=True, omit_defaults=True):
     item_id: str | None = None
 
 
-class RecommendedItem(Struct, frozen=True):
+class RecommendedItem(Struct, frozen=True, gc=False):
     """One recommended item; scores order one list, and say nothing across lists."""
 
     item_id: str

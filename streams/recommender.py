@@ -44,10 +44,10 @@ class Stages:
     """How many candidates each source gives, and whether a second stage ranks them."""
 
     two_stage: bool = True
-    dense: int = 100
-    covisited: int = 100
-    trending: int = 20
-    new: int = 20
+    dense: int = 50
+    covisited: int = 60
+    trending: int = 10
+    new: int = 10
     again: int = 50
 
 

@@ -137,10 +137,10 @@ class RankingSettings(Section):
     """Where candidates come from, and whether a second stage ranks them."""
 
     two_stage: bool = Field(True, description="Off: nearest items alone, no evidence is collected.")
-    dense_candidates: int = Field(100, ge=0, le=500, description="Nearest to the user's interest.")
-    covisited_candidates: int = Field(100, ge=0, le=500, description="Seen together with the user's items.")
-    trending_candidates: int = Field(20, ge=0, le=500, description="Trending over all users.")
-    new_candidates: int = Field(20, ge=0, le=500, description="Newest in the catalogue.")
+    dense_candidates: int = Field(50, ge=0, le=500, description="Nearest to the user's interest.")
+    covisited_candidates: int = Field(60, ge=0, le=500, description="Seen together with the user's items.")
+    trending_candidates: int = Field(10, ge=0, le=500, description="Trending over all users.")
+    new_candidates: int = Field(10, ge=0, le=500, description="Newest in the catalogue.")
     again_candidates: int = Field(
         50, ge=0, le=500, description="What the user had most often, where `hide_*_days` is 0."
     )
@@ -150,7 +150,7 @@ class EvidenceSettings(Section):
     """What users did with items together: how it is gathered, how much is kept, how fast it fades."""
 
     linger_seconds: Seconds = Field(
-        2.0, description="How long evidence of many events is gathered into one write."
+        3.0, description="How long evidence of many events is gathered into one write."
     )
     max_messages: int = Field(2_000, ge=1, le=100_000, description="Messages gathered into one write.")
     window: int = Field(10, ge=1, le=100, description="A new event is paired with this many before it.")
