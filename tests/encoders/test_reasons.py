@@ -104,7 +104,8 @@ def described(similar: list[list[float]], together: list[list[float]]) -> Descri
 
 
 def named(of: Described, *reasons: str) -> list[int]:
-    return [int(one) for one in named_events(of, np.array([[REASONS.index(reason) for reason in reasons]]))[0]]
+    asked = np.array([[REASONS.index(reason) for reason in reasons]])
+    return [int(one) for one in named_events(of, asked)[0]]
 
 
 def test_the_named_event_has_the_largest_share() -> None:
