@@ -35,7 +35,7 @@ def parts(shown: Floats, everything: Floats, real: Floats, rank: Rank) -> Floats
     """
     whole = rank(shown)
     if whole is None:
-        return _plain(shown)
+        return plain_parts(shown)
     count = np.maximum(real.sum(axis=1), 1.0)[:, None]
     average = (everything * real[:, :, None]).sum(axis=1) / count  # [b, F]
     b, m, f = shown.shape
@@ -62,7 +62,8 @@ def named_events(described: Described, reasons: Integers) -> Integers:
     return np.where(similar, most_similar, named)
 
 
-def _plain(shown: Floats) -> Floats:
+def plain_parts(shown: Floats) -> Floats:
+    """The two terms of the plain score: shown [b, m, F] -> [b, m, parts], -inf for the others."""
     found = np.full((*shown.shape[:2], len(REASONS)), -np.inf, np.float32)
     found[:, :, REASONS.index(SIMILAR)] = shown[:, :, INTEREST]
     found[:, :, REASONS.index(TOGETHER)] = shown[:, :, COVISITED]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from encoders.covisitation import Neighbours, scale_of
 from encoders.features import (
@@ -24,6 +25,7 @@ from encoders.features import (
     describe,
 )
 
+Mask = npt.NDArray[np.bool_]
 Rank = Callable[[Floats], Floats | None]
 """Features [b, c, F] -> scores [b, c], higher is better; ``None`` from a model without a ranker."""
 
@@ -45,6 +47,8 @@ class Ranked:
     """[b, c]: where each of ``items`` is among the candidates that were asked about."""
     described: Described
     """Of the candidates in the order that they were asked about."""
+    plain: Mask
+    """[b]: ordered by the plain score, not by a ranker."""
 
 
 def covisited(histories: Histories, neighbours: Neighbours, k: int) -> Integers:
@@ -80,12 +84,15 @@ def ranked(
 ) -> Ranked:
     """Describe and score candidates [b, c] of users with interests [b, d]; see ``features.describe``.
 
-    Without a ranker the score is similarity plus co-visitation relative to the user's best.
+    Without a ranker the score is similarity plus co-visitation relative to the user's best; so it is for
+    users none of whose candidates has co-visitation: a ranker weighs evidence, and a new shop has none yet.
     """
     described = describe(histories, interests, candidates, catalogue)
-    scores = rank(described.features)
-    if scores is None:
-        scores = described.features[:, :, INTEREST] + described.features[:, :, COVISITED]
+    scores = described.features[:, :, INTEREST] + described.features[:, :, COVISITED]
+    learned = rank(described.features)
+    plain: Mask = (described.features[:, :, COVISITED] == 0).all(axis=1) | (learned is None)  # [b]
+    if learned is not None:
+        scores = np.where(plain[:, None], scores, learned)
     scores = np.where(candidates >= 0, scores, np.float32(-np.inf))
     order = np.argsort(-scores, axis=1, kind="stable")  # [b, c]
     return Ranked(
@@ -93,6 +100,7 @@ def ranked(
         np.take_along_axis(scores, order, axis=1),
         order,
         described,
+        plain,
     )
 
 

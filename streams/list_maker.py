@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.diversity import NO_CODE, NO_ITEM, Cap, mmr, scaled
-from encoders.reasons import REASONS, SIMILAR, named_events, parts
+from encoders.reasons import REASONS, SIMILAR, named_events, parts, plain_parts
 from encoders.runtime import ServingModel
 from encoders.two_stage import Rank, Ranked, taken
 from exporters.vector_store import ItemFilter, Vector
@@ -168,6 +168,7 @@ def _reasons(found: Ranked | None, order: Integers, rank: Rank) -> tuple[Integer
     shown = taken(found.described, asked)
     real = np.asarray(found.described.features.any(axis=2), np.float32)  # padding is all zeros
     why = parts(shown.features, found.described.features, real, rank).argmax(axis=2)
+    why[found.plain] = plain_parts(shown.features[found.plain]).argmax(axis=2)
     return why, named_events(shown, why)
 
 

@@ -260,7 +260,17 @@ class TestBrand:
 
 
 class TestReplica:
-    """A worker's own copy of the item vectors."""
+    """A worker's own copy of the item vectors, where other workers may write as well."""
+
+    @pytest.fixture(autouse=True)
+    def _shared(self, worker: WiredWorker) -> None:
+        worker.store.shared = True
+
+    async def test_reads_nothing_again_where_no_other_process_can_write(self, worker: WiredWorker) -> None:
+        worker.store.shared = False
+        worker.replica.refresh()
+        await WiredWorker(worker.store).catalog.process([item("new", 0)])
+        assert worker.replica.refresh() == 0
 
     async def test_reads_the_whole_catalogue_at_first(self, worker: WiredWorker) -> None:
         await worker.catalog.process([item(f"i{n}", n) for n in range(20)])
