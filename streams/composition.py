@@ -127,6 +127,7 @@ def stages_of(settings: RankingSettings) -> Stages:
         trending=settings.trending_candidates,
         new=settings.new_candidates,
         again=settings.again_candidates,
+        ranked_from=settings.ranked_from_events,
     )
 
 

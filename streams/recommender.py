@@ -49,6 +49,8 @@ class Stages:
     trending: int = 10
     new: int = 10
     again: int = 50
+    ranked_from: float = 0.0
+    """Events an item, on average, from which on the ranker orders the candidates: before, the plain score."""
 
 
 class Recommender:
@@ -123,7 +125,10 @@ class Recommender:
             if not candidates.size:
                 return [[] for _ in asked]
             interests = np.stack([one.interest for one in asked])
-            found = ranked(histories, interests, candidates, self._catalogue(now), self._model.rank)
+            catalogue = self._catalogue(now)
+            known = float(catalogue.popularity.mean()) >= self._stages.ranked_from
+            rank = self._model.rank if known else _unranked
+            found = ranked(histories, interests, candidates, catalogue, rank)
             new = self._popular.new()
             return self._lists.make(scenario, asked, found.items, found.scores, found, new)
 
@@ -233,6 +238,10 @@ class Recommender:
             prices=np.nan_to_num(table.prices),
             categories=table.main_categories,
         )
+
+
+def _unranked(features: Floats) -> None:
+    """In a shop with little evidence, which no ranker has learned to weigh."""
 
 
 def _histories(asked: Sequence[Asked], now: float) -> Histories:

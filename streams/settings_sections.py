@@ -141,6 +141,9 @@ class RankingSettings(Section):
     covisited_candidates: int = Field(60, ge=0, le=500, description="Seen together with the user's items.")
     trending_candidates: int = Field(10, ge=0, le=500, description="Trending over all users.")
     new_candidates: int = Field(10, ge=0, le=500, description="Newest in the catalogue.")
+    ranked_from_events: float = Field(
+        5.0, ge=0, description="Events an item, on average, from which on the ranker is asked."
+    )
     again_candidates: int = Field(
         50, ge=0, le=500, description="What the user had most often, where `hide_*_days` is 0."
     )

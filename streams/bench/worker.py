@@ -44,6 +44,7 @@ class MeasuredWorker(WorkerProcess):
             "TMPDIR": str(scratch),
             "FRESHET_KAFKA__GROUP_ID": f"freshet-{store}",
             "FRESHET_RANKING__TWO_STAGE": str(two_stage),
+            "FRESHET_RANKING__RANKED_FROM_EVENTS": "0",
         }
 
     @property

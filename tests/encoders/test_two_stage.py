@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,3 +133,12 @@ def test_order_leads_back_to_what_was_described() -> None:
     np.testing.assert_allclose(
         shown.similar[:, 0], items.vectors[found.items[:, :2]] @ items.vectors[1], rtol=1e-4, atol=1e-6
     )
+
+
+def test_a_user_without_any_covisitation_among_the_candidates_is_not_left_to_the_ranker() -> None:
+    histories, interests, candidates, items = asked_about([[3, 4, 5]])
+    none = np.zeros_like(items.neighbours.weights)
+    alone = replace(items, neighbours=replace(items.neighbours, weights=none))
+    found = ranked(histories, interests, candidates, alone, lambda features: -features[:, :, INTEREST])
+    assert found.items[0].tolist() == sorted([3, 4, 5], key=lambda row: -(items.vectors[row] @ interests[0]))
+    assert found.plain.tolist() == [True]
