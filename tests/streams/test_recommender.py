@@ -529,3 +529,15 @@ class TestPublished:
             scenario = replace(scenario, basis="purchase" if scenario.name == "complements" else "history")
             found = look_up(serving.store, serving.names, serving.recommender, "ann", scenario)
             assert ids(found.items) == [one["item_id"] for one in published["items"]]
+
+
+@pytest.mark.parametrize(("ranked_from", "asked"), [(1e9, False), (0.0, True)])
+def test_the_ranker_is_asked_where_items_have_enough_events(
+    monkeypatch: pytest.MonkeyPatch, ranked_from: float, asked: bool
+) -> None:
+    plain, young = opened(), opened(replace(TWO_STAGES, ranked_from=ranked_from))
+    monkeypatch.setattr(young.model, "rank", lambda features: -features[:, :, FEATURES.index("interest")])
+    lists = [ids(ask(worker, ALL, visitor(worker, "i01"))) for worker in (plain, young)]
+    assert (lists[0] != lists[1]) is asked
+    for worker in (plain, young):
+        worker.close()
