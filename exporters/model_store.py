@@ -69,7 +69,7 @@ def load_model(path: Path, *, threads: int = 1, providers: Sequence[str] = (CPU,
     verify_files(folder, manifest)
     if manifest.ranker_features not in ((), FEATURES):
         raise ModelCorrupt(
-            f"the ranker in {folder} reads other features: run `freshet train-ranker` for this model again"
+            f"the ranker in {folder} reads other features: make the model again with this version of Freshet"
         )
     try:
         decode_config(read_small(folder / "config.json"))

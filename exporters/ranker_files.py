@@ -1,7 +1,7 @@
 """A model's ranker: into a model folder, into a new version of a model, and the one that comes with Freshet.
 
-Needs the extra ``train``. The packaged ranker is `freshet train-ranker --own-vectors --rows 20000` on Amazon
-Games; of the data nothing but its weights is shipped.
+Needs the extra ``train``. How the packaged ranker was trained is in ``docs/evaluation.md``; of the data
+nothing but its weights is shipped.
 """
 
 from __future__ import annotations
