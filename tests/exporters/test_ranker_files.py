@@ -89,7 +89,7 @@ def rewrite(folder: Path, change) -> None:
 def test_a_ranker_of_other_features_is_refused(ranked, tmp_path):
     folder = copied(ranked, tmp_path / "m")
     rewrite(folder, lambda manifest: manifest.update(ranker_features=["other"]))
-    with pytest.raises(ModelCorrupt, match="freshet train-ranker"):
+    with pytest.raises(ModelCorrupt, match="make the model again"):
         load_model(folder)
 
 
