@@ -115,11 +115,71 @@ class Recommendation(Struct, frozen=True, kw_only=True):
     generated_at: int
 
 
+class TrainingReason(Struct, frozen=True, kw_only=True):
+    """What asks for a training: a statistic that passed its threshold, the calendar, or a person."""
+
+    kind: Literal["drift", "periodic", "manual"]
+    detector: str = ""
+    statistic: float = 0.0
+    threshold: float = 0.0
+    detail: Annotated[str, Meta(max_length=2_000)] = ""
+
+
+class TrainingRequest(Struct, frozen=True, kw_only=True):
+    """Topic ``training-requests`` (key: the model's name): train a successor of ``parent``.
+
+    On the events of a window; times are milliseconds since 1970-01-01 UTC, by the records' times on Kafka.
+    """
+
+    request_id: Id
+    model: Id
+    parent: Id
+    """The version that serves."""
+    reasons: Annotated[list[TrainingReason], Meta(min_length=1, max_length=64)]
+    window_from_ms: Annotated[int, Meta(ge=0)]
+    window_until_ms: Annotated[int, Meta(ge=0)]
+    requested_at: int
+
+
+class ModelAt(Struct, frozen=True, kw_only=True):
+    """One version of a model, and where it and its items lie."""
+
+    version: Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    uri: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    """Folder of the version: a path, or any location that fsspec reads."""
+    digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of the folder's manifest, which holds the digests of its files."""
+    items: Annotated[int, Meta(ge=0)] = 0
+    """Items in its collection when it was released; 0: the workers fill it."""
+
+
+class ModelRelease(Struct, frozen=True, kw_only=True):
+    """Topic ``model-releases`` (compacted; key: the model's name): the whole of what is to be served.
+
+    A worker obeys the highest ``number``; to roll back is a new number with an older champion.
+    """
+
+    model: Id
+    number: Annotated[int, Meta(ge=1)]
+    champion: ModelAt
+    challenger: ModelAt | None = None
+    mode: Literal["none", "shadow", "canary"] = "none"
+    """What the challenger does: nothing, is scored beside the champion, or answers a share of the users."""
+    canary_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    lineage: Annotated[list[str], Meta(max_length=16)] = []
+    """Earlier champions, newest first: where users are found that have not come since."""
+    gate: dict[str, Any] | None = None
+    """Summary of the report that let the champion through."""
+    released_at: int
+
+
 PUBLISHED: dict[str, type[Struct]] = {
     "items": ItemMessage,
     "clicks": ClickMessage,
     "purchases": PurchaseMessage,
     "recommendations": Recommendation,
+    "training-requests": TrainingRequest,
+    "model-releases": ModelRelease,
 }
 """Topic (without prefix) -> message. ``dead-letters`` carries the refused bytes, its facts are headers."""
 

@@ -30,6 +30,10 @@ TOPICS: dict[str, dict[str, str]] = {
     "recommendations": _EVENTS,
     # Between workers.
     "evidence": _EVENTS,
+    "drift-summaries": _EVENTS,
+    # Between workers, trainer and whoever releases: few and small.
+    "training-requests": _EVENTS,
+    "model-releases": {"cleanup.policy": "compact"},
     # Holds whole refused messages and the reasons: more than any input may carry.
     "dead-letters": _EVENTS | {"max.message.bytes": str(3 * MIB)},
 }
