@@ -7,7 +7,8 @@ It lives in the lowest layer, so that all three packages raise from the same tre
     ├── DataError                exit code 3   a data set cannot be read
     ├── ModelError               exit code 4   a model cannot be made, exported or used
     │   ├── ModelNotFound                      no model at that place
-    │   └── ModelCorrupt                       a digest, a graph or the golden vector does not match
+    │   ├── ModelCorrupt                       a digest, a graph or the golden vector does not match
+    │   └── ReleaseRefused                     a released model cannot be used; ``reason`` in a word
     ├── StoreError               exit code 5   Qdrant refused: do not try the same call again
     │   └── StoreUnavailable                   Qdrant did not answer: the same call may succeed later
     └── BrokerError              exit code 6   Kafka cannot be used as it is set up
@@ -51,6 +52,14 @@ class ModelNotFound(ModelError):
 
 class ModelCorrupt(ModelError):
     """A model's files are not what its manifest says, or do not compute what it promises."""
+
+
+class ReleaseRefused(ModelError):
+    """A released model cannot be used, and the running one keeps serving; ``reason`` is a metric's label."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StoreError(FreshetError):

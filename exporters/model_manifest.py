@@ -96,10 +96,15 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_manifest(folder: Path) -> Manifest:
     """Read and validate; raises ``ModelCorrupt`` for anything but a manifest of this format."""
+    return decode_manifest(read_small(folder / MANIFEST), str(folder))
+
+
+def decode_manifest(content: bytes, folder: str) -> Manifest:
+    """Validate a manifest's bytes; ``folder`` is for the message of the ``ModelCorrupt`` that it raises."""
     try:
-        manifest = msgspec.json.decode(read_small(folder / MANIFEST), type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
-        raise ModelCorrupt(f"{folder / MANIFEST} is not a model manifest: {error}") from error
+        raise ModelCorrupt(f"{folder}/{MANIFEST} is not a model manifest: {error}") from error
     if manifest.format_version != FORMAT_VERSION:
         raise ModelCorrupt(
             f"{folder} has format {manifest.format_version}, not {FORMAT_VERSION}: make the model again"

@@ -64,6 +64,7 @@ class ModelSettings(Section):
     """Which model serves, and on what."""
 
     path: Path = Field(Path("models"), description="A model version's folder, or a folder of versions.")
+    cache: Path = Field(Path("data/models"), description="Where released versions are copied to.")
     threads: int = Field(1, ge=1, description="Threads of ONNX Runtime within one call.")
     device: Literal["cpu", "cuda"] = "cpu"
 
