@@ -1,0 +1,1 @@
+"""Champion against challenger: may a new version take over? Numpy alone; the report is for people."""
