@@ -27,6 +27,9 @@ Reason = Literal[
     "timestamp_past",
     "unknown_item",
     "waiting_full",
+    "unknown_model",
+    "stale_parent",
+    "empty_window",
 ]
 
 EARLIEST_MS = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -68,7 +71,7 @@ def decode_interaction(
 ) -> Interaction | Rejected:
     """Read a message of ``clicks`` or ``purchases``; ``now_ms`` bounds its timestamp."""
     bought = event_type is EventType.PURCHASE
-    message = _parse(_purchase, value, limits) if bought else _parse(_click, value, limits)
+    message = parse(_purchase, value, limits) if bought else parse(_click, value, limits)
     if isinstance(message, Rejected):
         return message
     if fault := _check_key(key, message.user_id, "user_id"):
@@ -92,7 +95,7 @@ def decode_item(key: bytes | None, value: bytes | None, limits: Limits) -> Item 
     """Read a message of ``items``; a null value is a tombstone."""
     if value is None:
         return _delisted(key)
-    message = _parse(_item, value, limits)
+    message = parse(_item, value, limits)
     if isinstance(message, Rejected):
         return message
     if fault := _check_key(key, message.item_id, "item_id"):
@@ -115,7 +118,8 @@ def _brand(attributes: dict[str, Any]) -> str | None:
     return brand[:500] or None if isinstance(brand, str) else None
 
 
-def _parse(decoder: msgspec.json.Decoder[Message], value: bytes | None, limits: Limits) -> Message | Rejected:
+def parse(decoder: msgspec.json.Decoder[Message], value: bytes | None, limits: Limits) -> Message | Rejected:
+    """Read a value of bounded size, which must be UTF-8 as a whole."""
     if value is None:
         return Rejected("null_value", "the value is null")
     if len(value) > limits.max_value_bytes:

@@ -39,6 +39,7 @@ from streams.settings_sections import (
     RecommendationSettings,
     Seconds,
     Section,
+    TrainerSettings,
 )
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Seconds",
     "Section",
     "Settings",
+    "TrainerSettings",
     "load_settings",
 ]
 
@@ -86,6 +88,7 @@ class Settings(BaseSettings):
     history: HistorySettings = HistorySettings()
     behaviours: BehaviourSettings = BehaviourSettings()
     http: HttpSettings = HttpSettings()
+    trainer: TrainerSettings = TrainerSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -166,3 +166,87 @@ class EvidenceSettings(Section):
     )
     popularity_half_life_days: float = Field(30.0, gt=0, description="Age at which an event counts half.")
     recent_half_life_hours: float = Field(24.0, gt=0, description="The same for what is popular just now.")
+
+
+class TrainerSettings(Section):
+    """The trainer's process: what it trains on, its bounds, and what the gate asks of a new model."""
+
+    models: Path = Field(Path("models"), description="Folder of versions, where new ones and reports go.")
+    policy: Literal["adaptor", "adaptor-then-all", "scratch"] = Field(
+        "adaptor-then-all", description="Which parts of the parent are tuned."
+    )
+    epochs: int = Field(15, ge=1, le=1_000, description="At most; training stops when it no longer helps.")
+    threads: int = Field(1, ge=1, description="CPU threads of training.")
+    ranker_rows: int = Field(4_000, ge=20, le=1_000_000, description="Questions the ranker is tuned on.")
+    max_events: int = Field(200_000, ge=100, le=10_000_000, description="Newest of the window that are kept.")
+    min_events: int = Field(500, ge=10, description="Fewer in the window: the request is refused.")
+    max_items: int = Field(500_000, ge=1, description="A larger catalogue ends the training.")
+    max_seconds: Seconds = Field(3_600.0, description="A training that takes longer is ended.")
+    max_memory_mb: int = Field(8_192, ge=512, description="A training that takes more memory is ended.")
+    validation_share: float = Field(
+        0.2, gt=0, le=0.5, description="Newest part of the window, which the gate asks about."
+    )
+    references: list[tuple[str, Path]] = Field(
+        [], description="Data sets (name, path) on which a new model must not be worse."
+    )
+    gate_test: Literal["bootstrap", "mcnemar"] = Field(
+        "bootstrap", description="On NDCG@10 by user, or on hits by case."
+    )
+    gate_level: float = Field(0.95, gt=0.5, lt=1, description="Of the interval of the difference.")
+    gate_cases: int = Field(2_000, ge=10, description="Questions asked on each slice, at most.")
+    gate_min_cases: int = Field(100, ge=1, description="Fewer on the newest slice: rejected.")
+    gate_max_loss: float = Field(0.05, ge=0, le=1, description="Share lost on a reference slice, at most.")
+    gate_min_spread: float = Field(0.05, ge=0, le=1, description="Of item vectors and of interests.")
+    gate_min_int8_overlap: float = Field(
+        0.85, ge=0, le=1, description="Of the ten best, where int8 is built."
+    )
+    gate_max_cost_ratio: float = Field(1.5, gt=0, description="Of a step, against the champion's.")
+    keep_rejected: bool = Field(False, description="Keep a rejected version's folder beside its report.")
+    host: str = Field("127.0.0.1", description="Of /metrics; loopback unless told otherwise.")
+    port: int = Field(8081, ge=0, le=65_535, description="0 takes a free one and logs it.")
+
+
+class DriftSettings(Section):
+    """When behaviour counts as changed, and when a training is asked for; `docs/drift.md` explains each."""
+
+    enabled: bool = Field(True, description="Off: nothing is collected, compared or asked for.")
+    scenario: str = Field("home", description="Whose published lists are compared with what users do next.")
+    k: int = Field(10, ge=1, le=200, description="Items of a list that count.")
+    report_seconds: Seconds = Field(10.0, description="How often a worker tells the owner of its events.")
+    window_events: int = Field(
+        2_000,
+        ge=50,
+        le=50_000,
+        description="Events of all workers judged at a time; a worker tells at most that.",
+    )
+    sample: int = Field(
+        256, ge=16, le=1_024, description="Of them, events whose texts and lists whose scores are compared."
+    )
+    reference_windows: int = Field(
+        4, ge=2, le=50, description="Windows after a release that later ones are compared with."
+    )
+    consecutive: int = Field(3, ge=1, le=50, description="Windows in a row that make a shift drift.")
+    significance: float = Field(
+        0.01, ge=0.002, le=0.2, description="Chance that one unchanged window passes a threshold."
+    )
+    psi: float = Field(
+        0.25, gt=0, description="Least stability index that is drift; half of it is a warning."
+    )
+    centroid: float = Field(
+        0.25, gt=0, description="The same for the texts' mean, in their root mean square."
+    )
+    mmd: float = Field(0.02, gt=0, description="The same for the maximum mean discrepancy of the texts.")
+    accuracy_fall: float = Field(0.2, gt=0, le=1, description="The same for recall and NDCG: share lost.")
+    cold_rise: float = Field(0.1, gt=0, le=1, description="The same for the share of cold items and users.")
+    adwin_delta: float = Field(0.002, gt=0, lt=1, description="Chance that ADWIN is wrong about a change.")
+    page_hinkley: float = Field(110.0, gt=0, description="Its threshold, in standard deviations.")
+    least_scored: int = Field(1_000, ge=32, description="Values that ADWIN and Page-Hinkley need first.")
+    cold_events: float = Field(5.0, ge=0, description="An item with fewer events so far is cold.")
+    warn_only: list[str] = Field(
+        ["scores_psi"], description="Detectors that never ask for a training, by the names of their metrics."
+    )
+    cool_down_seconds: float = Field(21_600.0, ge=0, description="Least time between two requests.")
+    max_interval_seconds: float = Field(
+        604_800.0, ge=0, description="Ask after this long without drift, too; 0: never."
+    )
+    train_on_seconds: Seconds = Field(2_592_000.0, description="How much of the past is trained on.")

@@ -140,7 +140,7 @@ def _create_missing(admin: KafkaAdminClient, settings: KafkaSettings) -> None:
     missing = {name: topic for topic in TOPICS if (name := settings.topic_prefix + topic) not in existing}
     if not missing:
         return
-    if _is_demo_broker(admin):
+    if is_demo_broker(admin):
         _ask_for(list(missing), settings)
     else:
         _create(admin, missing, settings)
@@ -164,7 +164,7 @@ def _create(admin: KafkaAdminClient, missing: Mapping[str, str], settings: Kafka
             raise BrokerError(f"cannot create the topic {answer['name']}: {reason}")
 
 
-def _is_demo_broker(admin: KafkaAdminClient) -> bool:
+def is_demo_broker(admin: KafkaAdminClient) -> bool:
     """librdkafka's mock knows no CreateTopics; its cluster id tells it from a real one."""
     return str(admin.describe_cluster()["cluster_id"]).startswith("mockCluster")
 
@@ -179,7 +179,7 @@ def _ask_for(names: list[str], settings: KafkaSettings) -> None:
 def _read(admin: KafkaAdminClient, settings: KafkaSettings) -> list[TopicState]:
     names = [settings.topic_prefix + topic for topic in TOPICS]
     described = {topic["name"]: topic for topic in admin.describe_topics(names) if not topic["error_code"]}
-    configs = {} if _is_demo_broker(admin) else _read_configs(admin, list(described))
+    configs = {} if is_demo_broker(admin) else _read_configs(admin, list(described))
     return [
         TopicState(
             name=name,
