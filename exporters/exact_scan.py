@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from encoders.dot_products import dot_products
 from encoders.exact_search import LARGEST_SCAN, lower_bounds
 from exporters.qdrant_conditions import AtLeast, Conditions
 from exporters.qdrant_engine import Engine, Hit
@@ -70,7 +71,7 @@ class Mirror:
     ) -> list[list[Hit]]:
         if n == len(hidden):
             return [[] for _ in limits]
-        scores = queries @ self._vectors[:n].T  # [q, n]
+        scores = dot_products(queries, self._vectors[:n])  # [q, n]
         scores[:, hidden] = -np.inf
         bounds = lower_bounds(scores, limits) - SLACK  # [q]
         return [

@@ -2,7 +2,8 @@
 
 One folder belongs to one process. Every write goes to the engine's write-ahead log before the call returns,
 so whatever was written survives the end of the process, ``kill -9`` included. What a failure of the machine
-itself may take (power, kernel) is bounded by the last flush: every ``FLUSH_EVERY`` points, and on ``close``.
+itself may take (power, kernel) is bounded by the last flush: every ``FLUSH_EVERY`` points of a collection,
+and on ``close``.
 
 The engine keeps the interpreter lock while it works (0.9.0, measured): calls from several threads are safe,
 run one after another, and stop every other thread of the process meanwhile, the event loop's included.
@@ -11,6 +12,7 @@ run one after another, and stop every other thread of the process meanwhile, the
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +66,7 @@ class EdgeEngine:
         self._lock = RLock()
         self._shards: dict[str, edge.EdgeShard] = {}
         self._layouts: dict[str, Layout] = {}
-        self._unflushed = 0
+        self._unflushed: Counter[str] = Counter()
         self._lock_file: int | None = take_folder(path)
 
     def __repr__(self) -> str:
@@ -89,7 +91,7 @@ class EdgeEngine:
                         [edge_point(point)], condition=below(version_key, point.payload[version_key])
                     )
                 )
-        self._flush_sometimes(len(batch))
+        self._flush_sometimes(collection, len(batch))
 
     def retrieve(
         self, collection: str, ids: Sequence[UUID], vectors: Sequence[str], keys: Sequence[str] | None
@@ -210,15 +212,15 @@ class EdgeEngine:
         self._layouts[collection] = layout
         return self._shards[collection]
 
-    def _flush_sometimes(self, written: int) -> None:
+    def _flush_sometimes(self, collection: str, written: int) -> None:
+        """Flush the collection alone: everything in this process stands still meanwhile."""
         with self._lock:
-            self._unflushed += written
-            if self._unflushed < FLUSH_EVERY:
+            self._unflushed[collection] += written
+            if self._unflushed[collection] < FLUSH_EVERY:
                 return
-            self._unflushed = 0
-            for collection, shard in self._shards.items():
-                with _translated(f"a flush of {collection}"):
-                    shard.flush()
+            self._unflushed[collection] = 0
+            with _translated(f"a flush of {collection}"):
+                self._shards[collection].flush()
 
 
 @contextmanager

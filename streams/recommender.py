@@ -15,6 +15,7 @@ import numpy.typing as npt
 from encoders.candidates import had
 from encoders.config import DAY_SECONDS
 from encoders.diversity import NO_ITEM
+from encoders.dot_products import dot_products
 from encoders.events import EventType
 from encoders.exact_search import LARGEST_SCAN, top_rows
 from encoders.features import DETAILED, MAX_HISTORY, PADDING, Catalogue, Histories
@@ -178,7 +179,7 @@ class Recommender:
         if not wanted:
             return np.full((len(asked), 0), PADDING)
         with self._replica.lock:
-            scores = np.stack([one.interest for one in asked]) @ table.vectors.T  # [b, n]
+            scores = dot_products(np.stack([one.interest for one in asked]), table.vectors)  # [b, n]
             scores[:, ~table.available] = -np.inf
             for own, one in zip(scores, asked, strict=True):
                 own[table.rows_of(one.query.hidden)] = -np.inf
