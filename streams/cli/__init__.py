@@ -12,6 +12,7 @@ from encoders.errors import FreshetError
 COMMANDS = {
     "bench": "streams.cli.bench:bench",
     "broker": "streams.cli.broker:broker",
+    "config": "streams.cli.config:config",
     "demo": "streams.cli.demo:demo",
     "evaluate": "streams.cli.evaluate:evaluate",
     "model": "streams.cli.model:model",
@@ -21,6 +22,7 @@ COMMANDS = {
     "schema": "streams.cli.schema:schema",
     "topics": "streams.cli.topics:topics",
     "train-ranker": "streams.cli.train_ranker:train_ranker",
+    "trainer": "streams.cli.trainer:trainer",
     "worker": "streams.cli.worker:worker",
 }
 """Command name -> "module:function". Lazy, because a worker must not import torch to print its help."""
