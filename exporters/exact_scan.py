@@ -118,7 +118,7 @@ class MirroredEngine:
         self._mirrors: dict[str, tuple[Mirror, str, str]] = {}
         # What only the engine does.
         self.retrieve, self.scroll, self.count = engine.retrieve, engine.scroll, engine.count
-        self.ping, self.close = engine.ping, engine.close
+        self.exists, self.ping, self.close = engine.exists, engine.ping, engine.close
 
     def __repr__(self) -> str:
         return f"MirroredEngine({self._engine!r})"

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 FRESHNESS_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5, 15, 60, 300)
+SHARE_BUCKETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -79,7 +80,39 @@ class Metrics:
             "freshet_batch_retries", "Micro-batches begun anew after an outage.", ["agent"], registry=registry
         )
         self.model = Gauge(
-            "freshet_model_info", "The serving model; always 1.", ["model_version", "dim"], registry=registry
+            "freshet_model_info",
+            "The models at work, by what they do: champion, shadow or canary; always 1.",
+            ["model_version", "dim", "role"],
+            registry=registry,
+        )
+        self.reencoded_users = Counter(
+            "freshet_reencoded_users",
+            "Users whose vectors another model wrote last, encoded again from their history.",
+            registry=registry,
+        )
+        self.release = Gauge(
+            "freshet_release_number",
+            "Number of the release that serves; 0 before the first.",
+            registry=registry,
+        )
+        self.release_refusals = Counter(
+            "freshet_release_refusals", "Released models that were not loaded.", ["reason"], registry=registry
+        )
+        self.swap_seconds = Gauge(
+            "freshet_swap_duration_seconds",
+            "The last swap: to load the model and its items, and to change over.",
+            ["part"],
+            registry=registry,
+        )
+        self.filled_items = Counter(
+            "freshet_filled_items", "Items given their vectors of a released model.", registry=registry
+        )
+        self.shadow_overlap = Histogram(
+            "freshet_shadow_overlap",
+            "Share of a list that the challenger would have recommended as well.",
+            ["model_version"],
+            buckets=SHARE_BUCKETS,
+            registry=registry,
         )
         self.ready = Gauge("freshet_ready", "1 when /readyz answers 200.", registry=registry)
 

@@ -81,6 +81,10 @@ class EdgeEngine:
                 if key not in present:
                     shard.update(edge.UpdateOperation.create_field_index(key, INDEX_TYPES[index]))
 
+    def exists(self, collection: str) -> bool:
+        """Whether the collection is there."""
+        return collection in self._shards or is_shard(shard_folder(self._path, collection))
+
     def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         """Write each point where it is absent or has a lower ``version_key``; logged when it returns."""
         shard = self._shard(collection)

@@ -24,6 +24,9 @@ class Engine(Protocol):
     def ensure(self, collection: str, layout: Layout) -> None:
         """Create the collection and its payload indexes where missing; refuse another layout of vectors."""
 
+    def exists(self, collection: str) -> bool:
+        """Whether the collection is there."""
+
     def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         """Write each point where it is absent or its stored ``payload[version_key]`` is lower; wait."""
 

@@ -95,7 +95,7 @@ class ServerEngine:
     def ensure(self, collection: str, layout: Layout) -> None:
         """Create the collection and its indexes where missing; refuse another layout or too old a server."""
         self._check_version()
-        if not self._call(lambda: self._client.collection_exists(collection)):
+        if not self.exists(collection):
             self._create(collection, layout)
         info = self._call(lambda: self._client.get_collection(collection))
         check_layout(collection, layout, info.config.params)
@@ -106,6 +106,10 @@ class ServerEngine:
                         collection, key, INDEX_TYPES[index], wait=True
                     )
                 )
+
+    def exists(self, collection: str) -> bool:
+        """Whether the collection is there."""
+        return bool(self._call(lambda: self._client.collection_exists(collection)))
 
     def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         """One request with one conditional upsert a point, applied when it returns.

@@ -52,6 +52,10 @@ class QdrantVectorStore:
         self._engine.ensure(names.evidence, points.EVIDENCE_LAYOUT)
         self._engine.ensure(names.counters, points.COUNTERS_LAYOUT)
 
+    def has_users(self, names: CollectionNames) -> bool:
+        """Whether there is a collection of this version's users, empty or not."""
+        return self._engine.exists(names.users)
+
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
         """Write items and wait; a record whose ``source_offset`` is not above the stored one is ignored."""
         batch = [points.item_point(item) for item in items]

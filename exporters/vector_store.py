@@ -169,6 +169,9 @@ class VectorStore(Protocol):
     def ensure_collections(self, names: CollectionNames, sizes: VectorSizes) -> None:
         """Create what is missing, with payload indexes; raise ``StoreError`` where other sizes exist."""
 
+    def has_users(self, names: CollectionNames) -> bool:
+        """Whether there is a collection of this version's users, empty or not."""
+
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
         """Write items and wait. A record whose ``source_offset`` is not above the stored one is ignored."""
 

@@ -63,13 +63,11 @@ class RecommendationApi:
         user_id = request.match_info["user_id"]
         if len(user_id) > 256:
             raise Refused(400, "a user_id has at most 256 characters")
-        serving = self._serving
+        serving, generation = self._serving, self._serving.generation_for(user_id)
         answer = await serving.in_thread(
-            recommend, serving.store, serving.names, serving.recommender, user_id, scenario
+            recommend, serving.store, generation, user_id, scenario, serving.elsewhere_of(generation)
         )
-        return web.json_response(
-            answer_fields(answer, scenario, self._serving.model.version) | {"user_id": user_id}
-        )
+        return web.json_response(answer_fields(answer, scenario, generation.version) | {"user_id": user_id})
 
     async def _of_session(self, request: web.Request) -> web.Response:
         try:
@@ -79,11 +77,14 @@ class RecommendationApi:
             raise Refused(400, f"the body is not a session: {error}; {hint}") from None
         scenario = narrowed(self._scenario(body.scenario, body.k), rules_of(body.filters))
         try:
-            answer, unknown = await self._serving.in_thread(recommend_session, self._serving, body, scenario)
+            serving, generation = self._serving, self._serving.generation
+            answer, unknown = await serving.in_thread(
+                recommend_session, serving.store, generation, body, scenario, serving.clock_ms()
+            )
         except UnknownItems as error:
             raise Refused(422, str(error)) from None
         return web.json_response(
-            answer_fields(answer, scenario, self._serving.model.version) | {"unknown_items": unknown}
+            answer_fields(answer, scenario, generation.version) | {"unknown_items": unknown}
         )
 
     def _scenario(self, name: str, k: int | None) -> Scenario:

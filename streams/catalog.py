@@ -6,6 +6,7 @@ again. Every worker reads all items' vectors (``catalog_replica``), whichever wo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -48,13 +49,16 @@ class CatalogPipeline:
         self._limits = limits
         # A topic that was made anew counts from 0 again, and must still outrank what is stored.
         self._epoch_offset = source_epoch << EPOCH_SHIFT
+        self.lock = asyncio.Lock()
+        """Held during a batch: the model changes between two."""
 
     async def process(self, messages: Sequence[Received]) -> None:
         """Store a batch; returns when it is durable and its dead letters are delivered. Safe to repeat."""
         latest, refused = self._decode(messages)
         serving, metrics = self._serving, self._serving.metrics
         await serving.publish([dead_letter(one) for one in refused])
-        await serving.in_thread(self._write, latest)
+        async with self.lock:
+            await serving.in_thread(self._write, latest)
         for one in refused:
             metrics.dead_letters.labels("items", one.rejected.reason).inc()
         metrics.items.labels("dead_lettered").inc(len(refused))
@@ -86,8 +90,10 @@ class CatalogPipeline:
         if not records:
             return
         with serving.metrics.stage("item_upsert"):
-            serving.store.upsert_items(serving.names, records)
-        serving.replica.add(records)
+            # The followers first: a batch that is repeated finds in the model at work what was done.
+            for follower in serving.followers:
+                follower.take_in(serving.store, follower.encoded(records))
+            serving.generation.take_in(serving.store, records)
 
     def _records(self, newer: Latest, stored: dict[str, ItemRecord | None]) -> list[ItemRecord]:
         with self._serving.metrics.stage("item_encode"):
@@ -97,7 +103,7 @@ class CatalogPipeline:
                 _record(one, stored[item_id], text_vectors.get(item_id), now_ms)
                 for item_id, one in newer.items()
             ]
-            return self._with_vectors([one for one in records if one is not None])
+            return self._serving.generation.encoded([one for one in records if one is not None])
 
     def _text_vectors(self, latest: Latest, stored: dict[str, ItemRecord | None]) -> dict[str, Vector]:
         """Encode the texts that the store does not hold yet: item id -> [t]."""
@@ -110,12 +116,6 @@ class CatalogPipeline:
         if not texts:
             return {}
         return dict(zip(texts, self._serving.model.encode_texts(list(texts.values())), strict=True))
-
-    def _with_vectors(self, records: list[ItemRecord]) -> list[ItemRecord]:
-        if not records:
-            return []
-        vectors = self._serving.model.item_vectors(np.stack([one.text_vector for one in records]))
-        return [replace(one, vector=vector) for one, vector in zip(records, vectors, strict=True)]
 
 
 def _outranks(offset: int, stored: ItemRecord | None) -> bool:

@@ -55,6 +55,10 @@ class CatalogReplica:
         """
         if self._read_ms and not self._store.shared:
             return 0
+        return self.catch_up()
+
+    def catch_up(self) -> int:
+        """Read what the store received since it was last read, whoever wrote it; blocks."""
         read, began_ms = 0, self._clock_ms()
         since = max(0, self._read_ms - REFRESH_OVERLAP_MS)
         for page in self._store.scroll_items(self._names, updated_since_ms=since):

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from encoders.config import DAY_SECONDS
 from encoders.covisitation import CovisitationConfig
+from encoders.errors import ReleaseRefused
 from encoders.evidence import Evidence, HalfLives
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
 from exporters.model_manifest import read_manifest
 from exporters.model_store import load_model, resolve_model
 from exporters.publisher import KafkaPublisher, Publisher
-from exporters.vector_store import CollectionNames, VectorSizes, VectorStore
+from exporters.vector_store import CollectionNames, VectorStore
 from streams.api import RecommendationApi
 from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
@@ -24,10 +27,17 @@ from streams.catalogue_gate import CatalogueGate
 from streams.codec import Limits
 from streams.evidence_pipeline import EvidencePipeline
 from streams.fold_types import Behaviours, Bounds
+from streams.generation import Generation, sizes_of
 from streams.kafka.connection import aiokafka_options
+from streams.messages import ModelRelease
 from streams.pipeline import InterestPipeline, Policy
 from streams.progress import Progress
 from streams.recommender import Recommender, Stages
+from streams.releases.changeover import Changeover, Worker, find_users, tell
+from streams.releases.loading import Loading
+from streams.releases.release import model_name
+from streams.releases.topic import read_releases
+from streams.releases.watch import ReleaseWatch
 from streams.scenario_settings import scenarios_of
 from streams.serving import Serving
 from streams.settings import EvidenceSettings, ModelSettings, QdrantSettings, RankingSettings, Settings
@@ -50,6 +60,8 @@ class Parts:
     catalog: CatalogPipeline
     interest: InterestPipeline
     evidence: EvidencePipeline
+    releases: ReleaseWatch
+    changeover: Changeover
     executor: ThreadPoolExecutor
     progress: Progress
     gate: CatalogueGate
@@ -75,9 +87,10 @@ def open_store(settings: QdrantSettings) -> VectorStore:
     )
 
 
-def open_model(settings: ModelSettings) -> ServingModel:
-    """Load and verify the model. Raises ``ModelNotFound`` or ``ModelCorrupt``."""
-    return load_model(settings.path, threads=settings.threads, providers=PROVIDERS[settings.device])
+def open_model(settings: ModelSettings, folder: Path | None = None) -> ServingModel:
+    """Load and verify the model in ``folder`` or ``path``. Raises ``ModelNotFound`` or ``ModelCorrupt``."""
+    place = folder or settings.path
+    return load_model(place, threads=settings.threads, providers=PROVIDERS[settings.device])
 
 
 def model_facts(settings: Settings) -> tuple[str, CollectionNames]:
@@ -86,15 +99,15 @@ def model_facts(settings: Settings) -> tuple[str, CollectionNames]:
     return version, CollectionNames.of(version, settings.qdrant.collection_prefix)
 
 
-def open_collections(
-    settings: Settings, model: ServingModel
-) -> tuple[VectorStore, CollectionNames, VectorSizes]:
-    """The store, with the model's collections in it."""
-    store = open_store(settings.qdrant)
+def open_generation(settings: Settings, store: VectorStore, folder: Path | None = None) -> Generation:
+    """A model with its collections and an empty replica; ``folder`` as above. Raises what these raise."""
+    model = open_model(settings.model, folder)
     names = CollectionNames.of(model.version, settings.qdrant.collection_prefix)
-    sizes = VectorSizes(item=model.dim, text=model.text_dim, state=model.state_dim)
-    store.ensure_collections(names, sizes)
-    return store, names, sizes
+    store.ensure_collections(names, sizes_of(model))
+    replica = CatalogReplica(store, names, evidence=new_evidence(settings.evidence))
+    recommender = Recommender(store, names, model, replica, stages_of(settings.ranking))
+    text_tower = read_manifest(folder or resolve_model(settings.model.path)).text_digest
+    return Generation(model, names, replica, recommender, text_tower)
 
 
 def covisitation_of(settings: EvidenceSettings) -> CovisitationConfig:
@@ -151,62 +164,108 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def open_serving(settings: Settings, publisher: Publisher, executor: Executor) -> Serving:
+def open_serving(
+    settings: Settings, publisher: Publisher, executor: Executor, release: ModelRelease | None = None
+) -> Serving:
     """The model, the store and a full replica of it; blocks.
 
-    Raises ``FreshetError``s that say what is missing.
+    The model is the champion of ``release``, where that can be used, else the one in ``model.path``. Raises
+    ``FreshetError``s that say what is missing.
     """
     metrics = Metrics()
-    model = open_model(settings.model)
-    metrics.model.labels(model.version, model.dim).set(1)
-    store, names, _ = open_collections(settings, model)
-    replica = CatalogReplica(store, names, evidence=new_evidence(settings.evidence))
-    log.info("model %s, %d items in the store", model.version, replica.refresh())
-    metrics.known_items.set(len(replica))
-    recommender = Recommender(store, names, model, replica, stages_of(settings.ranking))
-    return Serving(store, names, model, replica, recommender, publisher, metrics, executor)
+    store = open_store(settings.qdrant)
+    generation = _released(settings, store, metrics, release) if release else None
+    if generation is None:
+        generation = open_generation(settings, store)
+    log.info("model %s, %d items in the store", generation.version, generation.replica.catch_up())
+    serving = Serving(store, generation, publisher, metrics, executor)
+    if release is not None:
+        find_users(serving, release, settings.qdrant.collection_prefix)
+        bootstrap = model_facts(settings)[1]
+        serving.versions += (bootstrap,) if store.has_users(bootstrap) else ()
+    return serving
+
+
+def _released(
+    settings: Settings, store: VectorStore, metrics: Metrics, release: ModelRelease
+) -> Generation | None:
+    """The champion with all items; ``None``, and a line in the log, where it cannot be used."""
+    manifest = read_manifest(resolve_model(settings.model.path))
+    if release.champion.version == manifest.version:
+        return None
+    loading = Loading(store, release.champion, metrics)
+    opener = partial(open_generation, settings, store)
+    try:
+        generation = loading.open(settings.model.cache, opener, manifest.text_digest)
+        for version in (*release.lineage, manifest.version):
+            source = CollectionNames.of(version, settings.qdrant.collection_prefix)
+            if source != generation.names and store.has_users(source):
+                # A worker that ended while it filled them left fewer.
+                if store.count_items(generation.names) < store.count_items(source):
+                    loading.fill(source, generation)
+                break
+    except ReleaseRefused as error:
+        metrics.release_refusals.labels(error.reason).inc()
+        log.error("release %d refused (%s): %s", release.number, error.reason, error)
+        return None
+    return generation
 
 
 @contextmanager
-def open_reading(
-    settings: Settings,
-) -> Iterator[tuple[VectorStore, CollectionNames, Recommender, str]]:
-    """The store, its collections, a recommender on them and the model's version: to ask without a worker."""
-    model = open_model(settings.model)
-    store, names, _ = open_collections(settings, model)
-    with closing(store):
-        replica = CatalogReplica(store, names, evidence=new_evidence(settings.evidence))
-        replica.refresh()
-        yield (
-            store,
-            names,
-            Recommender(store, names, model, replica, stages_of(settings.ranking)),
-            model.version,
-        )
+def open_reading(settings: Settings) -> Iterator[tuple[VectorStore, Generation]]:
+    """The store and the model in ``model.path`` with a full replica: to ask without a worker."""
+    with closing(open_store(settings.qdrant)) as store:
+        generation = open_generation(settings, store)
+        generation.replica.catch_up()
+        yield store, generation
 
 
 def compose(settings: Settings) -> Parts:
     """Wire a worker: loads the model, opens the store, reads the catalogue; blocks. Raises as above."""
-    return compose_on(KafkaPublisher(aiokafka_options(settings.kafka), settings.kafka.topic_prefix), settings)
+    release = read_releases(settings.kafka).get(model_name(settings))
+    publisher = KafkaPublisher(aiokafka_options(settings.kafka), settings.kafka.topic_prefix)
+    return compose_on(publisher, settings, release)
 
 
-def compose_on(publisher: Publisher, settings: Settings) -> Parts:
-    """The same on another publisher."""
+def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease | None = None) -> Parts:
+    """The same on another publisher; ``release`` is what is released at the start."""
     # A thread for each agent's batch: the event loop stays free.
     executor = ThreadPoolExecutor(3, thread_name_prefix="batch")
-    serving = open_serving(settings, publisher, executor)
+    serving = open_serving(settings, publisher, executor, release)
     policy = policy_of(settings)
-    model = serving.model
-    sizes = VectorSizes(item=model.dim, text=model.text_dim, state=model.state_dim)
-    states = UserStates(serving.store, serving.names, sizes, UserCache(settings.batch.cached_users))
+    states = UserStates(serving, UserCache(settings.batch.cached_users))
     half_life = settings.recommendations.trending_half_life_hours
     trending = TrendingBoard(serving.store, serving.names, half_life, policy.source_epoch)
+    catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch)
+    interest = InterestPipeline(serving, states, trending, policy)
+    evidence = EvidencePipeline(serving)
+
+    def forget() -> None:
+        states.model_changed()
+        evidence.forget()
+
+    releases = ReleaseWatch(settings.kafka, model_name(settings), release)
+    worker = Worker(
+        serving=serving,
+        locks=(catalog.lock, evidence.lock, interest.lock),
+        forget=forget,
+        cache=settings.model.cache,
+        open_generation=partial(open_generation, settings, serving.store),
+        prefix=settings.qdrant.collection_prefix,
+    )
+    # A challenger is loaded when the worker runs: until then its release is not wholly obeyed.
+    number = 0
+    if release is not None and release.challenger is None:
+        number = release.number if release.champion.version == serving.model.version else 0
+    tell(serving, number)
     return Parts(
         serving=serving,
         publisher=publisher,
-        catalog=CatalogPipeline(serving, policy.limits, policy.source_epoch),
-        interest=InterestPipeline(serving, states, trending, policy),
-        evidence=EvidencePipeline(serving),
+        catalog=catalog,
+        interest=interest,
+        evidence=evidence,
+        releases=releases,
+        changeover=Changeover(worker, lambda: releases.latest, number),
         executor=executor,
         progress=Progress(),
         gate=CatalogueGate(),

@@ -16,6 +16,7 @@ import numpy as np
 
 from encoders.errors import DataError, StoreUnavailable
 from encoders.evidence import Entries
+from streams.catalog_replica import CatalogReplica
 from streams.codec import Rejected
 from streams.dead_letters import dead_letter
 from streams.evidence_messages import Addition, EventEvidence, EvidenceMessage, decode_evidence
@@ -52,16 +53,20 @@ class EvidencePipeline:
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
-        self._replica = serving.replica
         self._owned: dict[str, _Owned] = {}
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
+        """Held during a batch: the model changes between two."""
+
+    @property
+    def _replica(self) -> CatalogReplica:
+        return self._serving.replica
 
     async def process(self, messages: Sequence[Received]) -> None:
         """Merge a batch; returns when it is durable. Safe to repeat after any fault.
 
         Raises ``StoreUnavailable`` or ``BrokerUnavailable`` when it should be repeated later.
         """
-        async with self._lock:
+        async with self.lock:
             refused = await self._serving.in_thread(self._merge, messages)
         await self._serving.publish([dead_letter(one) for one in refused])
         for one in refused:
@@ -69,8 +74,12 @@ class EvidencePipeline:
 
     async def partitions_moved(self) -> None:
         """Forget what another worker may change now."""
-        async with self._lock:
-            self._owned = {}
+        async with self.lock:
+            self.forget()
+
+    def forget(self) -> None:
+        """Read from the store again what is in memory: partitions or the model have changed."""
+        self._owned = {}
 
     def _merge(self, messages: Sequence[Received]) -> list[DeadLetter]:
         """Blocks; returns the messages that cannot be read."""
@@ -126,6 +135,9 @@ class EvidencePipeline:
         for item_id, sequence, state in states:
             self._owned[item_id] = _Owned(sequence, state)
             replica.wrote(item_id, sequence)
+        written = [record.as_stored() for record in records if record.item_id not in lost]
+        for follower in self._serving.followers:
+            follower.replica.take_in(written)
         return lost
 
     def _add(self, new: Sequence[tuple[str, _Added]]) -> None:

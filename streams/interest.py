@@ -24,7 +24,7 @@ from streams.fold_types import (
     Step,
     Visited,
 )
-from streams.state import Applied, LastEvent, UserState, Vector, Waiting, event_hash
+from streams.state import FULL_STRENGTH, Applied, LastEvent, UserState, Vector, Waiting, event_hash
 
 
 def fold(user: UserState, events: Sequence[tuple[Received, Interaction]], context: FoldContext) -> Folded:
@@ -148,7 +148,8 @@ def _apply(
     tower_type = EventType.PURCHASE if bought else EventType.CLICK
     strength = context.behaviours.strength(event)
     folded.steps.append(Step(event.item_id, tower_type, gap_ms / 1000, strength))
-    history.events.append(Applied(event.item_id, int(event.event_type), event.timestamp_ms))
+    hundredths = round(strength * FULL_STRENGTH)
+    history.events.append(Applied(event.item_id, int(event.event_type), event.timestamp_ms, hundredths))
     del history.events[: max(0, len(history.events) - bounds.events)]
     _note(
         history.bought if bought else history.seen,

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporters.vector_store import CollectionNames, ItemRecord, VectorStore
+from streams.generation import Generation
 from streams.list_maker import Query
 from streams.messages import RecommendedItem
-from streams.recommender import Recommender
 from streams.recommending import query_of
+from streams.reencoding import encode_histories
 from streams.scenarios import Scenario
-from streams.state import UserState, unpack
+from streams.state import UserState
+from streams.user_versions import read_users
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +30,42 @@ class Answer:
 
 
 def recommend(
-    store: VectorStore, names: CollectionNames, recommender: Recommender, user_id: str, scenario: Scenario
+    store: VectorStore,
+    generation: Generation,
+    user_id: str,
+    scenario: Scenario,
+    elsewhere: Sequence[CollectionNames] = (),
 ) -> Answer:
     """A scenario's list for a known user, what is trending for one without history; blocks.
 
-    Raises ``StoreUnavailable`` or ``StoreError``.
+    ``elsewhere``: other versions under which the user may have been stored last. Raises
+    ``StoreUnavailable`` or ``StoreError``.
     """
-    user = stored_users(store, names, [user_id])[0]
-    chosen = recommender.recommend(scenario, [query_for(user, scenario)])[0]
-    events = user.history.applied if user else 0
-    return answer(store, names, "history" if events else "trending", events, chosen)
+    user = stored_users(store, generation, [user_id], elsewhere)[0]
+    chosen = generation.recommender.recommend(scenario, [query_for(user, scenario)])[0]
+    events = user.history.applied
+    return answer(store, generation.names, "history" if events else "trending", events, chosen)
 
 
 def stored_users(
-    store: VectorStore, names: CollectionNames, user_ids: Sequence[str]
-) -> list[UserState | None]:
-    """The users as stored, in the order asked for; blocks."""
-    return [
-        UserState(record.user_id, record.interest, record.state, unpack(record.blob)) if record else None
-        for record in store.retrieve_users(names, user_ids)
-    ]
+    store: VectorStore,
+    generation: Generation,
+    user_ids: Sequence[str],
+    elsewhere: Sequence[CollectionNames] = (),
+) -> list[UserState]:
+    """The users as stored, in the order asked for, with vectors of this generation's model; blocks."""
+    users = read_users(store, generation.names, generation.sizes, elsewhere, user_ids)
+    foreign = [user for user in users if not user.encoded]
+    if foreign:
+        found = encode_histories(generation.model, generation.replica.items, foreign)
+        for user, state, interest in zip(foreign, *found, strict=True):
+            user.state, user.interest = state, interest
+    return users
 
 
-def query_for(user: UserState | None, scenario: Scenario) -> Query:
+def query_for(user: UserState, scenario: Scenario) -> Query:
     """What to ask for a user who may not have done anything yet."""
-    if user is None or not user.history.applied:
+    if not user.history.applied:
         return Query(np.zeros(0, np.float32), [], set(), at_ms=0)
     return query_of(user, scenario)
 

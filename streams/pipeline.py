@@ -26,12 +26,13 @@ from encoders.errors import StoreUnavailable
 from encoders.events import EventType, Interaction
 from exporters.publisher import Outgoing
 from streams.codec import Limits, Rejected, decode_interaction
+from streams.contest import lists_of
 from streams.dead_letters import dead_letter
 from streams.evidence_messages import bundles
 from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received
 from streams.interest import fold, run_steps
 from streams.messages import SCHEMA_VERSION, Recommendation
-from streams.recommending import compose, query_of
+from streams.recommending import compose
 from streams.scenarios import Scenario
 from streams.serving import Serving
 from streams.state import UserState
@@ -79,14 +80,15 @@ class InterestPipeline:
         self._states = states
         self._trending = trending
         self._policy = policy
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
+        """Held during a batch: the model changes between two."""
 
     async def process(self, messages: Sequence[Received]) -> None:
         """Carry a batch out; returns when all is durable and delivered. Safe to repeat after any fault.
 
         Raises ``StoreUnavailable`` or ``BrokerUnavailable`` when it should be repeated later.
         """
-        async with self._lock:
+        async with self.lock:
             self._metrics.batch_events.observe(len(messages))
             with self._metrics.stage("decode"):
                 by_user, refused = self._decode(messages)
@@ -99,7 +101,7 @@ class InterestPipeline:
 
     async def release(self) -> None:
         """Apply the waiting events whose item has arrived and refuse those that waited too long."""
-        async with self._lock:
+        async with self.lock:
             due = await self._serving.in_thread(self._due_users)
             if due:
                 await self._refresh({user_id: [] for user_id in due}, publish_first=True)
@@ -109,14 +111,14 @@ class InterestPipeline:
 
         Returns the last counted offset of each (topic, partition).
         """
-        async with self._lock:
+        async with self.lock:
             owned = set(partitions)
             await self._serving.in_thread(self._states.take_over, owned)
             return await self._serving.in_thread(self._trending.load, owned)
 
     async def flush(self) -> None:
         """Write the trending counts now."""
-        async with self._lock:
+        async with self.lock:
             await self._serving.in_thread(lambda: self._trending.flush(self._serving.clock_ms(), force=True))
 
     async def _refresh(self, by_user: dict[str, Events], *, publish_first: bool) -> None:
@@ -197,12 +199,10 @@ class InterestPipeline:
         with self._metrics.stage("recommend"):
             for scenario in self._policy.scenarios.values():
                 due = [user for user in users if _answers(scenario, user)]
-                queries = [query_of(user, scenario) for user in due]
-                lists = self._serving.recommender.recommend(scenario, queries)
-                now_ms, version = self._serving.clock_ms(), self._serving.model.version
+                now_ms, lists = self._serving.clock_ms(), lists_of(self._serving, scenario, due)
                 made += [
                     compose(user, scenario, items, version, now_ms)
-                    for user, items in zip(due, lists, strict=True)
+                    for user, (items, version) in zip(due, lists, strict=True)
                 ]
         return made
 
@@ -231,7 +231,8 @@ class InterestPipeline:
         due = [one for one in prepared.recommendations if one.user_id not in lost]
         with self._metrics.stage("publish"):
             await self._serving.publish([_outgoing(one) for one in due])
-        self._metrics.recommendations.labels(self._serving.model.version).inc(len(due))
+        for one in due:
+            self._metrics.recommendations.labels(one.model_version).inc()
 
     def _account(self, prepared: Prepared, lost: set[str]) -> None:
         for folded in prepared.won(lost):

@@ -8,13 +8,13 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from encoders.events import EventType
-from exporters.vector_store import Vector
+from exporters.vector_store import Vector, VectorStore
+from streams.generation import Generation
 from streams.list_maker import Query
 from streams.lookup import Answer, answer
 from streams.messages import Id
 from streams.rules import MAX_RULES, Rule
 from streams.scenarios import Scenario
-from streams.serving import Serving
 from streams.state import Applied
 
 MAX_ITEMS = 100
@@ -44,35 +44,34 @@ class UnknownItems(Exception):
 
 
 def recommend_session(
-    serving: Serving, request: SessionRequest, scenario: Scenario
+    store: VectorStore, generation: Generation, request: SessionRequest, scenario: Scenario, now_ms: int
 ) -> tuple[Answer, list[str]]:
     """A scenario's list for a session, less its own items and the excluded ones; and the items nobody knows.
 
-    Blocks.
+    ``now_ms``: milliseconds since 1970-01-01 UTC. Blocks.
 
     Raises ``UnknownItems``, ``StoreUnavailable`` or ``StoreError``.
     """
-    serving.replica.ensure(one.item_id for one in request.items)
-    known = [one for one in request.items if one.item_id in serving.replica]
+    generation.replica.ensure(one.item_id for one in request.items)
+    known = [one for one in request.items if one.item_id in generation.replica]
     unknown = sorted({one.item_id for one in request.items} - {one.item_id for one in known})
     if not known:
         raise UnknownItems(f"none of these items is in the catalogue: {', '.join(unknown[:5])}")
-    now_ms = serving.clock_ms()
     events = [
         Applied(one.item_id, EventType[one.event_type.upper()], now_ms - round(1000 * one.seconds_ago))
         for one in known
     ]
     hidden = {one.item_id for one in known} | set(request.exclude)
-    query = Query(_interest(serving, events), events, hidden, now_ms, seed=" ".join(sorted(hidden)))
-    chosen = serving.recommender.recommend(scenario, [query])[0]
-    return answer(serving.store, serving.names, "session", len(known), chosen), unknown
+    query = Query(_interest(generation, events), events, hidden, now_ms, seed=" ".join(sorted(hidden)))
+    chosen = generation.recommender.recommend(scenario, [query])[0]
+    return answer(store, generation.names, "session", len(known), chosen), unknown
 
 
-def _interest(serving: Serving, events: list[Applied]) -> Vector:
+def _interest(generation: Generation, events: list[Applied]) -> Vector:
     """The interest vector [d] after known events, as the user tower makes it."""
     times = np.array([one.timestamp_ms for one in events], np.float64)
-    _, interests = serving.model.prefill(
-        np.stack([serving.replica.items[one.item_id] for one in events])[None],
+    _, interests = generation.model.prefill(
+        np.stack([generation.replica.items[one.item_id] for one in events])[None],
         np.array([[one.event_type for one in events]], np.int64),
         np.diff(times, prepend=times[0]).astype(np.float32)[None] / np.float32(1000),
         np.array([len(events)], np.int64),

@@ -16,6 +16,7 @@ from msgspec import Struct
 from encoders.errors import StoreError
 
 FORMAT = 1
+FULL_STRENGTH = 100
 Vector = npt.NDArray[np.float32]
 
 
@@ -25,6 +26,8 @@ class Applied(Struct, array_like=True, frozen=True):
     item_id: str
     event_type: int
     timestamp_ms: int
+    strength: int = FULL_STRENGTH
+    """How strongly it counted, in hundredths; below 0 for what spoke against its item."""
 
 
 class LastEvent(Struct, array_like=True, frozen=True):
@@ -73,11 +76,19 @@ class History(Struct, array_like=True):
 class UserState:
     """A user while a batch is at work on it: ``interest`` [d], ``state`` [s], history, count of writes."""
 
-    __slots__ = ("history", "interest", "sequence", "state", "user_id")
+    __slots__ = ("encoded", "history", "interest", "sequence", "state", "user_id")
 
     def __init__(
-        self, user_id: str, interest: Vector, state: Vector, history: History, sequence: int = 0
+        self,
+        user_id: str,
+        interest: Vector,
+        state: Vector,
+        history: History,
+        sequence: int = 0,
+        encoded: bool = True,
     ) -> None:
+        self.encoded = encoded
+        """Whether the vectors are those of the history; else another model made them, and they are zeros."""
         self.user_id = user_id
         self.interest = interest
         self.state = state

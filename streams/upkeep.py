@@ -43,11 +43,13 @@ class Upkeep(Service):  # type: ignore[misc]
     async def on_start(self) -> None:
         """Connect the publisher and open the port."""
         await self._parts.publisher.start()
+        self._parts.releases.start()
         await self._http.start()
 
     async def on_stop(self) -> None:
         """Let the batch at work finish, write what is held, close everything."""
         await self._http.stop()
+        await self._parts.changeover.stop()
         try:
             await self._parts.interest.flush()
         except FreshetError as error:
@@ -75,9 +77,18 @@ class Upkeep(Service):  # type: ignore[misc]
             await self._try("release waiting events", self._parts.interest.release())
             await self._try("measure the lag", self._measure())
 
+    @Service.task
+    async def _follow_releases(self) -> None:
+        """Beside the other duties: none of them delays a swap, and a swap none of them."""
+        while not self.should_stop:
+            await self.sleep(TICK_SECONDS)
+            await self._try("look for a release", self._parts.changeover.look())
+
     def _refresh(self) -> None:
         self._parts.serving.store.ping()
         self._parts.serving.replica.refresh()
+        for follower in self._parts.serving.followers:
+            follower.replica.refresh()
         self._parts.serving.metrics.known_items.set(len(self._parts.serving.replica))
 
     async def _try(self, what: str, work: Any) -> None:

@@ -6,9 +6,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exporters.vector_store import CollectionNames, UserRecord, VectorSizes, VectorStore
-from streams.state import UserState, pack, unpack
+from exporters.vector_store import UserRecord
+from streams.reencoding import encode_histories
+from streams.serving import Serving
+from streams.state import UserState, pack
 from streams.user_cache import UserCache
+from streams.user_versions import read_users
 
 TOKEN_BITS = 52
 """Exact in Qdrant's 64-bit floats."""
@@ -23,18 +26,10 @@ class _Wait:
 
 
 class UserStates:
-    """Loads and saves states. All methods block; one batch at a time uses it."""
+    """Loads and saves states of the model at work. All methods block; one batch at a time uses it."""
 
-    def __init__(
-        self,
-        store: VectorStore,
-        names: CollectionNames,
-        sizes: VectorSizes,
-        cache: UserCache,
-    ) -> None:
-        self._store = store
-        self._names = names
-        self._sizes = sizes
+    def __init__(self, serving: Serving, cache: UserCache) -> None:
+        self._serving = serving
         self._cache = cache
         self._waits: dict[str, _Wait] = {}
 
@@ -47,13 +42,14 @@ class UserStates:
         return len(self._waits)
 
     def load(self, user_ids: Sequence[str]) -> list[UserState]:
-        """The users' states, taken out of the cache or read in one request; new users begin empty."""
+        """The users' states, taken out of the cache or read in one request; new users begin empty.
+
+        Those whom another model wrote last are encoded from their histories.
+        """
         taken = {user_id: self._cache.take(user_id) for user_id in user_ids}
         missing = [user_id for user_id, state in taken.items() if state is None]
-        records = self._store.retrieve_users(self._names, missing) if missing else []
-        read = {
-            user_id: self._state(user_id, record) for user_id, record in zip(missing, records, strict=True)
-        }
+        read = dict(zip(missing, self._read(missing), strict=True))
+        self._encode([user for user in read.values() if not user.encoded])
         return [taken[user_id] or read[user_id] for user_id in user_ids]
 
     def save(self, users: Sequence[UserState], now_ms: int) -> list[str]:
@@ -63,7 +59,9 @@ class UserStates:
         for user in users:
             user.sequence += 1
         token = secrets.randbits(TOKEN_BITS)
-        lost = self._store.upsert_users(self._names, [_record(user, token, now_ms) for user in users])
+        serving = self._serving
+        records = [_record(user, token, now_ms) for user in users]
+        lost = serving.store.upsert_users(serving.names, records)
         gone = set(lost)
         for user in users:
             if user.user_id not in gone:
@@ -79,11 +77,17 @@ class UserStates:
         """After a rebalance: forget all states, and find the waiting users of the partitions owned now."""
         self._cache.clear()
         self._waits.clear()
-        for page in self._store.waiting_users(self._names):
-            for record in page:
-                user = self._state(record.user_id, record)
-                if any(one.partition in partitions for one in user.history.waiting):
-                    self._note_wait(user)
+        serving = self._serving
+        for names in (serving.names, *serving.elsewhere):
+            for page in serving.store.waiting_users(names):
+                # Read again: another version may know that the wait is over.
+                for user in self._read([record.user_id for record in page]):
+                    if any(one.partition in partitions for one in user.history.waiting):
+                        self._note_wait(user)
+
+    def model_changed(self) -> None:
+        """Forget the vectors of the model before; who waits for what stays the same."""
+        self._cache.clear()
 
     def waiting_items(self) -> set[str]:
         """The unknown items that events wait for."""
@@ -105,10 +109,21 @@ class UserStates:
         else:
             self._waits.pop(user.user_id, None)
 
-    def _state(self, user_id: str, record: UserRecord | None) -> UserState:
-        if record is None:
-            return UserState.new(user_id, self._sizes.item, self._sizes.state)
-        return UserState(user_id, record.interest, record.state, unpack(record.blob), record.sequence)
+    def _read(self, user_ids: Sequence[str]) -> list[UserState]:
+        serving = self._serving
+        sizes = serving.generation.sizes
+        return read_users(serving.store, serving.names, sizes, serving.elsewhere, user_ids)
+
+    def _encode(self, users: Sequence[UserState]) -> None:
+        """Give users of another version the vectors that the model at work makes of their histories."""
+        if not users:
+            return
+        serving = self._serving
+        serving.replica.ensure(one.item_id for user in users for one in user.history.events)
+        states, interests = encode_histories(serving.model, serving.replica.items, users)
+        for user, state, interest in zip(users, states, interests, strict=True):
+            user.state, user.interest, user.encoded = state.copy(), interest.copy(), True
+        serving.metrics.reencoded_users.inc(len(users))
 
 
 def _record(user: UserState, token: int, now_ms: int) -> UserRecord:

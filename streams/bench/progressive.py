@@ -103,7 +103,7 @@ class RunningPipeline:
         self._stock(float(seconds.max()))
         serving, scenario = self._parts.serving, self._scenario
         ids = [self._timeline.user_ids[user] for user in users.tolist()]
-        found = stored_users(serving.store, serving.names, ids)
+        found = stored_users(serving.store, serving.generation, ids)
         lists = serving.recommender.recommend(scenario, [query_for(user, scenario) for user in found])
         rows = np.full((len(users), scenario.k), PADDING, np.int64)
         for row, items in zip(rows, lists, strict=True):

@@ -64,9 +64,9 @@ def _from_store(settings: Settings, user: str, asked: dict[str, Any]) -> dict[st
     except ValueError as error:
         raise SettingsError(str(error)) from None
     scenario = replace(scenario, k=asked.get("k", scenario.k))
-    with open_reading(settings) as (store, names, recommender, version):
-        answer = ask(store, names, recommender, user, scenario)
-    return answer_fields(answer, scenario, version) | {"user_id": user}
+    with open_reading(settings) as (store, generation):
+        answer = ask(store, generation, user, scenario)
+    return answer_fields(answer, scenario, generation.version) | {"user_id": user}
 
 
 def _from_worker(settings: Settings, user: str, asked: dict[str, Any]) -> dict[str, Any] | None:

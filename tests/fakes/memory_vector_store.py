@@ -42,6 +42,10 @@ class MemoryVectorStore:
             self._ensure(names.counters, ())
             self._ensure(names.evidence, ())
 
+    def has_users(self, names: CollectionNames) -> bool:
+        self.ping()
+        return names.users in self._collections
+
     def upsert_items(self, names: CollectionNames, items: Sequence[ItemRecord]) -> None:
         for item in items:
             self._check(names.items, item.vector, item.text_vector)

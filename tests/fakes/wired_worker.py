@@ -18,6 +18,7 @@ from streams.catalog_replica import CatalogReplica
 from streams.codec import Limits
 from streams.evidence_pipeline import EvidencePipeline
 from streams.fold_types import Bounds
+from streams.generation import Generation
 from streams.pipeline import InterestPipeline, Policy
 from streams.recommender import Recommender, Stages
 from streams.scenarios import Scenario
@@ -64,20 +65,24 @@ class WiredWorker:
         self.replica = CatalogReplica(self.store, self.names, self.clock)
         self.serving = serving = Serving(
             self.store,
-            self.names,
-            cast(ServingModel, self.model),
-            self.replica,
-            Recommender(self.store, self.names, cast(ServingModel, self.model), self.replica, stages, 0.0),
+            self.generation(self.model, self.replica, stages),
             cast(Publisher, self.publisher),
             self.metrics,
             self.executor,
             self.clock,
         )
-        self.states = UserStates(self.store, self.names, self.model.sizes, UserCache(100))
+        self.states = UserStates(serving, UserCache(100))
         self.trending = TrendingBoard(self.store, self.names, 24.0, policy.source_epoch)
         self.interest = InterestPipeline(serving, self.states, self.trending, policy)
         self.catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch)
         self.evidence = EvidencePipeline(serving)
+
+    def generation(self, model: FakeModel, replica: CatalogReplica, stages: Stages = NEAREST) -> Generation:
+        """A model at work on this worker's store."""
+        names, served = CollectionNames.of(model.version), cast(ServingModel, model)
+        return Generation(
+            served, names, replica, Recommender(self.store, names, served, replica, stages, 0.0)
+        )
 
     async def stock(self, *item_ids: str) -> None:
         """Put items into the catalogue through its pipeline, then forget what was logged."""

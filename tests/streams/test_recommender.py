@@ -527,7 +527,7 @@ class TestPublished:
         for published in both.recommendations():
             scenario = replace(ALL, k=3, name=published["scenario"])
             scenario = replace(scenario, basis="purchase" if scenario.name == "complements" else "history")
-            found = look_up(serving.store, serving.names, serving.recommender, "ann", scenario)
+            found = look_up(serving.store, serving.generation, "ann", scenario)
             assert ids(found.items) == [one["item_id"] for one in published["items"]]
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from encoders.errors import StoreError, StoreUnavailable
+from exporters.metrics import Metrics
 from exporters.vector_store import CollectionNames, UserRecord
+from streams.catalog_replica import CatalogReplica
 from streams.state import UserState, Waiting
 from streams.user_cache import UserCache
 from streams.user_states import UserStates
@@ -26,7 +31,23 @@ def store() -> FaultyVectorStore:
 
 
 def states(store: FaultyVectorStore, capacity: int = 10) -> UserStates:
-    return UserStates(store, NAMES, SIZES, UserCache(capacity))
+    return UserStates(serving(store), UserCache(capacity))
+
+
+def serving(store: FaultyVectorStore, *elsewhere: CollectionNames, version: str = "v1") -> Any:
+    """A worker's surroundings, as far as states need them."""
+    model, names = FakeModel(version), CollectionNames.of(version)
+    replica = CatalogReplica(store, names)
+    generation = SimpleNamespace(sizes=SIZES)
+    return SimpleNamespace(
+        store=store,
+        names=names,
+        model=model,
+        generation=generation,
+        replica=replica,
+        elsewhere=elsewhere,
+        metrics=Metrics(),
+    )
 
 
 def wait(item_id: str, partition: int = 0, deadline_ms: int = NOW_MS + 100) -> Waiting:

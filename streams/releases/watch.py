@@ -1,0 +1,46 @@
+"""Every worker reads ``model-releases`` wholly itself: in a thread, outside the consumer group."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from threading import Thread
+
+from encoders.errors import BrokerError
+from streams.kafka.reader import read
+from streams.messages import ModelRelease
+from streams.releases.topic import TOPIC, decode_release, newest
+from streams.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 5.0
+
+
+class ReleaseWatch:
+    """Knows what is released of one model, some 200 ms after it was published."""
+
+    def __init__(self, settings: KafkaSettings, model: str, latest: ModelRelease | None = None) -> None:
+        self._settings = settings
+        self._model = model
+        self.latest = latest
+        """The release with the highest number; ``None`` before the first."""
+        self._thread = Thread(target=self._run, name="model-releases", daemon=True)
+
+    def start(self) -> None:
+        """Read from the beginning on, until the process ends."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                for record in read(self._settings, TOPIC, seconds=math.inf):
+                    release = decode_release(record)
+                    if release is not None and release.model == self._model:
+                        self.latest = newest([self.latest, release])[self._model]
+            except BrokerError as error:
+                log.warning("releases cannot be read: %s; trying again in %.0f s", error, PAUSE_SECONDS)
+            except Exception:
+                log.exception("releases cannot be read; trying again in %.0f s", PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
