@@ -6,13 +6,19 @@ import json
 
 import click
 
+from streams.asyncapi import document
 from streams.messages import json_schema
 
 
 @click.command()
-def schema() -> None:
+@click.option("--asyncapi", is_flag=True, help="AsyncAPI 3: topics, keys and headers as well.")
+@click.option("--topic-prefix", default="", help="With --asyncapi: what comes before each topic's name.")
+def schema(asyncapi: bool, topic_prefix: str) -> None:
     """Print the JSON Schema of every topic's messages.
 
-    For example: `freshet schema > freshet-messages.json`, to validate or generate a producer.
+    \b
+    For example, to validate or generate a producer:
+      freshet schema > freshet-messages.json
+      freshet schema --asyncapi > freshet-asyncapi.json
     """
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(document(topic_prefix) if asyncapi else json_schema(), indent=2))
