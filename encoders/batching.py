@@ -57,6 +57,8 @@ class TrainingSequences:
     dataset: str = ""
     from_ms: int | None = None
     until_ms: int | None = None
+    valid_types: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """[len(valid)], ``EventType`` of each validation target; empty: not known."""
 
     @property
     def interactions(self) -> int:
@@ -114,6 +116,7 @@ def from_leave_one_out(
         sequences_of([history for history, _ in valid], event_type) if valid else None,
         np.array([target for _, target in valid], dtype=np.int64),
         dataset,
+        valid_types=np.full(len(valid), int(event_type), dtype=np.int64),
     )
 
 
@@ -154,23 +157,24 @@ def from_interactions(
         users.setdefault(event.user_id, []).append(event)
     histories = [[e for e in history if e.timestamp_ms < boundary] for history in users.values()]
     train = _timed([history for history in histories if history], index)
-    rows, targets = _validation_rows(users, index, boundary, max_history)
+    rows, targets = _validation_rows(users, boundary, max_history)
     if len(rows) > max_valid:
         chosen = np.sort(np.random.default_rng(seed).choice(len(rows), max_valid, replace=False))
         rows, targets = [rows[i] for i in chosen], [targets[i] for i in chosen]
     return TrainingSequences(
         train,
         _timed(rows, index) if rows else None,
-        np.array(targets, dtype=np.int64),
+        np.array([index[event.item_id] for event in targets], dtype=np.int64),
         dataset,
         events[0].timestamp_ms,
         events[-1].timestamp_ms,
+        np.array([int(event.event_type) for event in targets], dtype=np.int64),
     )
 
 
 def _validation_rows(
-    users: Mapping[str, list[Interaction]], index: Mapping[str, int], boundary: int, max_history: int
-) -> tuple[list[list[Interaction]], list[int]]:
+    users: Mapping[str, list[Interaction]], boundary: int, max_history: int
+) -> tuple[list[list[Interaction]], list[Interaction]]:
     rows, targets = [], []
     for history in users.values():
         times = [event.timestamp_ms for event in history]
@@ -178,7 +182,7 @@ def _validation_rows(
             known = bisect_left(times, event.timestamp_ms)
             if known:
                 rows.append(history[max(0, known - max_history) : known])
-                targets.append(index[event.item_id])
+                targets.append(event)
     return rows, targets
 
 

@@ -28,6 +28,8 @@ class TrainingProgress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     best_ndcg: float = 0.0
     best_recall: float = 0.0
     losses: list[float] = []
+    curve: list[float] = []
+    """Validation NDCG@10 after each epoch."""
 
 
 class Checkpoint:
@@ -46,9 +48,13 @@ class Checkpoint:
         shutil.rmtree(self._folder, ignore_errors=True)
         fresh.rename(self._folder)
 
+    def exists(self) -> bool:
+        """Whether there is something to go on with."""
+        return (self._folder / _STATE).is_file()
+
     def load(self, fingerprint: str) -> tuple[TrainingProgress, Tensors]:
         """Read it; raises ``SettingsError`` where there is none or it belongs to another training."""
-        if not (self._folder / _STATE).is_file():
+        if not self.exists():
             raise SettingsError(f"nothing to resume in {self._folder.parent}: start without --resume")
         try:
             progress = msgspec.json.decode((self._folder / _STATE).read_bytes(), type=TrainingProgress)

@@ -68,6 +68,12 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     sampled_negatives: Positive = 8_192
     max_validation: Positive = 10_000
     """Validation rows that are ranked after each epoch, drawn at random where there are more."""
+    fine_tuning_rate: PositiveFloat = 0.3
+    """Factor on the learning rate when all of a parent's towers are tuned."""
+    distillation_weight: Annotated[float, Meta(ge=0.0)] = 1.0
+    """Of what the parent says of a fixed panel of items, when all of its towers are tuned."""
+    replay_share: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.2
+    """Share of the steps that replay older behaviour against forgetting, where there is any."""
     threads: Positive = 1
     """Of torch. The steps are small: on two shared cores one thread was faster than two."""
 

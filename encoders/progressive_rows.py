@@ -14,10 +14,10 @@ from encoders.covisitation import CovisitationConfig
 from encoders.errors import DataError
 from encoders.evaluation.timeline import Basket, Events, Stage, baskets_of
 from encoders.events import Item
+from encoders.progress import Progress, no_progress
 from encoders.ranker import RankingRows, join_rows
 from encoders.replayed_worker import ReplayedWorker, Sources
 from encoders.runtime import ServingModel
-from encoders.training import Progress, no_progress
 
 WARM_UP = 0.2
 """Share of the past that nothing is asked in: evidence must be there first."""

@@ -21,7 +21,8 @@ from encoders.config import Positive, PositiveFloat
 from encoders.errors import DataError
 from encoders.features import FEATURES
 from encoders.losses import MASKED
-from encoders.training import Progress, no_progress, seeded, torch_threads
+from encoders.progress import Progress, no_progress
+from encoders.torch_context import seeded, torch_threads
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -181,15 +182,23 @@ def _sample(features: Tensor, real: Tensor, rows: Tensor) -> Tensor:
 
 
 def _ndcg(ranker: Ranker, features: Tensor, real: Tensor, targets: Tensor) -> float:
-    """NDCG@10 of the targets among the candidates."""
+    return float(ndcg_of(scores_of(ranker, features), real, targets).mean())
+
+
+def scores_of(ranker: Ranker, features: Tensor) -> Tensor:
+    """Scores [r, c] of all rows, by the network as it is in service."""
     ranker.eval()
     with torch.no_grad():
-        scores = torch.cat([ranker(part.float()) for part in torch.split(features, 256)])  # [b, c]
+        return torch.cat([ranker(part.float()) for part in torch.split(features, 256)])
+
+
+def ndcg_of(scores: Tensor, real: Tensor, targets: Tensor) -> Tensor:
+    """NDCG@10 of each row's targets among its candidates: scores, real, targets [r, c] -> [r]."""
     best = scores.masked_fill(~real, MASKED).topk(min(10, scores.shape[1]), dim=1).indices
     discounts = 1.0 / torch.log2(2.0 + torch.arange(best.shape[1]))
     gains = (targets.gather(1, best) * discounts).sum(dim=1)
     ideal = discounts.cumsum(0)[targets.sum(dim=1).clamp(max=len(discounts)) - 1]
-    return float((gains / ideal).mean())
+    return gains / ideal
 
 
 def join_rows(sources: Sequence[RankingRows]) -> RankingRows:

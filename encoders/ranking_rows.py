@@ -9,9 +9,9 @@ from encoders.candidates import Retriever, catalogue_of, interests_of, newest_fi
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import DataError
 from encoders.features import Floats
+from encoders.progress import Progress, no_progress
 from encoders.ranker import RankingRows, join_rows
 from encoders.runtime import ServingModel
-from encoders.training import Progress, no_progress
 
 
 def ranking_rows(

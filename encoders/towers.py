@@ -1,12 +1,13 @@
 """The towers in torch, for training and for export. Serving runs their ONNX graphs and never imports this.
 
-Item:  ``v = normalise(normalise(whiten(x)) + scale · residual(x))``
+Item:  ``v = normalise(normalise(gain · whiten(x)) + scale · residual(x))``
 User:  ``m' = γ(type) · 2^(-max(g,0)/T) · m  +  w(type) · 2^(-max(-g,0)/T) · v``
        ``h' = GRU([v, type, log-gap], h)``
        ``interest = normalise(m' + scale · residual([h', m', v]))``
 
-g is the gap in seconds since the user's newest event, T the half-life. In a new model both scales are 0: the
-interest is the decayed mean of whitened text vectors, which needs no training.
+g is the gap in seconds since the user's newest event, T the half-life. In a new model both scales are 0 and
+the gains 1: the interest is the decayed mean of whitened text vectors, which needs no training. Whitening and
+gain are the adaptor: what belongs to one shop's catalogue.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class ItemTower(nn.Module):
         self.dim = config.dim
         self.register_buffer("mean", torch.from_numpy(whitening.mean))  # [text_dim]
         self.register_buffer("projection", torch.from_numpy(whitening.projection))  # [text_dim, text_dim]
+        self.log_gain = nn.Parameter(torch.zeros(config.dim))  # how much each direction counts here
         self.inner = nn.Linear(text_dim, config.item_hidden)
         self.outer = zeroed(nn.Linear(config.item_hidden, config.dim))
         self.register_buffer("scale", torch.zeros(()))
@@ -63,7 +65,7 @@ class ItemTower(nn.Module):
     def refine(self, white: Tensor) -> Tensor:
         """Whitened vectors [n, text_dim] -> [n, d]; the residual sees the directions beyond d as well."""
         hidden = self.dropout(functional.gelu(self.inner(white)))  # [n, item_hidden]
-        base = functional.normalize(white[:, : self.dim], dim=-1)  # [n, d]
+        base = functional.normalize(white[:, : self.dim] * self.log_gain.exp(), dim=-1)  # [n, d]
         return functional.normalize(base + self.scale * self.outer(hidden), dim=-1)
 
 
@@ -133,6 +135,23 @@ class UserTower(nn.Module):
         # Mean and item beside h: what was just seen is rarely wanted next, and the residual may say so.
         residual = self.residual(torch.cat([hidden, mean, item], dim=-1))  # [.., d]
         return functional.normalize(mean + self.scale * residual, dim=-1)
+
+
+class Towers(nn.Module):
+    """Both towers, as one thing to optimise and to save."""
+
+    item: ItemTower
+    user: UserTower
+
+    def __init__(self, item: ItemTower, user: UserTower) -> None:
+        super().__init__()
+        self.item, self.user = item, user
+
+
+def new_towers(item: ItemTower, user: UserTower, dropout: float) -> Towers:
+    """Join two towers for training with ``dropout``."""
+    item.dropout.p = user.dropout.p = dropout
+    return Towers(item, user)
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:

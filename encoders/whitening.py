@@ -53,6 +53,30 @@ def fit_whitening(text_vectors: Matrix, shrinkage: float | None = None) -> White
     return Whitening((mean * count / (count + 1)).astype(np.float32), projection.astype(np.float32))
 
 
+def aligned(whitening: Whitening, reference: Whitening, dim: int) -> Whitening:
+    """The same whitening with its axes turned to those of ``reference``, the first ``dim`` among themselves
+    and the rest among themselves.
+
+    Orthogonal Procrustes (Schönemann, Psychometrika 1966). A rotation leaves every similarity of the shop's
+    items as it was; but what was learned about directions in one shop can then be read in the other.
+    """
+    own, wanted = whitening.projection.astype(np.float64), reference.projection.astype(np.float64)
+    turned = [_turned(own[:, part], wanted[:, part]) for part in (slice(None, dim), slice(dim, None))]
+    return Whitening(whitening.mean, np.concatenate(turned, axis=1).astype(np.float32))
+
+
+def _turned(own: Exact, wanted: Exact) -> Exact:
+    """Columns [m, k] times the orthogonal matrix that turns them nearest to ``wanted`` [m, k]."""
+    if not own.shape[1]:
+        return own
+    left, _, right = np.linalg.svd(_unit(own).T @ _unit(wanted))
+    return np.asarray(own @ (left @ right))
+
+
+def _unit(columns: Exact) -> Exact:
+    return np.asarray(columns / np.linalg.norm(columns, axis=0))
+
+
 def _descending_eigen(covariance: Exact) -> tuple[Exact, Exact]:
     values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[::-1], vectors[:, ::-1]

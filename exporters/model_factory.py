@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
-import torch
-from safetensors.torch import load_file, save_file
 
 from encoders.batching import TrainingSequences
 from encoders.checkpoint import Checkpoint
-from encoders.config import ModelConfig, TrainingConfig, decode_config, encode_config
-from encoders.errors import ModelError, SettingsError
+from encoders.config import ModelConfig, TrainingConfig
+from encoders.domains import Domain
+from encoders.errors import ModelError
 from encoders.events import Item
-from encoders.sessions import open_session
-from encoders.text import TextEncoder
-from encoders.towers import ItemTower, UserTower
-from encoders.training import Outcome, Progress, Towers, Trainer, new_towers, no_progress, seeded
-from encoders.whitening import Whitening, fit_whitening
+from encoders.progress import Progress, no_progress
+from encoders.torch_context import seeded
+from encoders.towers import ItemTower, Towers, UserTower
+from encoders.training import Outcome, Trainer
+from encoders.whitening import fit_whitening
+from exporters.catalogue_sample import write_sample
 from exporters.model_manifest import DataWindow, read_manifest
-from exporters.model_store import ModelFacts, load_model, resolve_model, write_model
-from exporters.onnx_export import (
-    OPSET,
-    default_text_model,
-    export_item,
-    export_text,
-    export_user,
-    load_text_tower,
-)
+from exporters.model_store import ModelFacts, resolve_model, write_model
+from exporters.onnx_export import OPSET
 from exporters.ranker_files import copy_ranker, write_default_ranker
+from exporters.tower_files import encode_texts, load_towers, require_rows, write_text_tower, write_towers
 
 Vectors = npt.NDArray[np.float32]
 CHECKPOINT = ".pretraining"
-_TEXT_FILES = ("text.onnx", "tokenizer.json")
-_ENCODE_STEP = 256
 
 
 def make_untrained(
@@ -78,17 +67,18 @@ def _make_untrained(
 
     def build(folder: Path) -> ModelFacts:
         nonlocal vectors
-        name, digest = _write_text_tower(folder, config, text_model, text_from)
+        name, digest = write_text_tower(folder, config, text_model, text_from)
         if vectors is None:
-            vectors = _encode(folder, [item.text for item in items], progress)
-        _require_rows(vectors, items)
+            vectors = encode_texts(folder, [item.text for item in items], progress)
+        require_rows(vectors, items)
         with seeded(0):
             towers = Towers(
                 ItemTower(config, fit_whitening(vectors, config.whitening_shrinkage)),
                 UserTower(config),
             )
-        _write_towers(folder, config, towers, {})
+        write_towers(folder, config, towers, {})
         write_default_ranker(folder)
+        write_sample(folder, vectors)
         data = DataWindow(dataset=dataset, items=len(items))
         return ModelFacts(
             parent=None, opset=OPSET, text_model=name, text_digest=digest, trained=(), data=data, metrics={}
@@ -127,12 +117,12 @@ def pretrain(
         )
     folder = resolve_model(parent)
     if vectors is None:
-        vectors = _encode(folder, [item.text for item in items], progress)
-    _require_rows(vectors, items)
+        vectors = encode_texts(folder, [item.text for item in items], progress)
+    require_rows(vectors, items)
     config, towers = load_towers(folder, training.dropout)
     checkpoint = Checkpoint(out / CHECKPOINT)
     version = read_manifest(folder).version
-    trainer = Trainer(towers, vectors, sequences, training)
+    trainer = Trainer(towers, [Domain.of(towers.item, vectors, sequences)], training)
     outcome = trainer.run(checkpoint, progress, resume=resume, parent=version)
     written = (
         _write_trained(out, folder, config, towers, sequences, len(items), outcome)
@@ -141,17 +131,6 @@ def pretrain(
     )
     checkpoint.remove()
     return written
-
-
-def load_towers(folder: Path, dropout: float = 0.0) -> tuple[ModelConfig, Towers]:
-    """Read a verified model's weights back into torch."""
-    load_model(folder)
-    config = decode_config((folder / "config.json").read_bytes())
-    weights = load_file(folder / "weights.safetensors")
-    blank = Whitening(weights["item.mean"].numpy(), weights["item.projection"].numpy())
-    towers = new_towers(ItemTower(config, blank), UserTower(config), dropout)
-    towers.load_state_dict(weights)
-    return config, towers
 
 
 def _write_trained(
@@ -183,66 +162,17 @@ def _write_trained(
     )
 
     def build(folder: Path) -> ModelFacts:
-        name, digest = _write_text_tower(folder, config, None, parent)
-        _write_towers(folder, config, towers, metrics)
+        name, digest = write_text_tower(folder, config, None, parent)
+        write_towers(folder, config, towers, metrics)
         copy_ranker(parent, folder)
         return ModelFacts(
             parent=source.version,
             opset=OPSET,
             text_model=name,
             text_digest=digest,
-            trained=("item_residual", "user_residual", "decay"),
+            trained=("adaptor", "item_residual", "user_residual", "decay"),
             data=data,
             metrics=metrics,
         )
 
     return write_model(out, build, name=config.name)
-
-
-def _write_text_tower(
-    folder: Path, config: ModelConfig, text_model: str | None, text_from: Path | None
-) -> tuple[str, str]:
-    """Write ``text.onnx`` and ``tokenizer.json``; returns the text model's name and digest."""
-    if text_from is not None:
-        if text_model is not None:
-            raise SettingsError("name a text model or a model to take it from, not both")
-        source = resolve_model(text_from)
-        for name in _TEXT_FILES:
-            shutil.copyfile(source / name, folder / name)
-        manifest = read_manifest(source)
-        return manifest.text_model, manifest.text_digest
-    name = text_model or default_text_model()
-    tower, tokenizer = load_text_tower(name, config.max_tokens)
-    (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
-    export_text(tower, folder / "text.onnx")
-    digest = hashlib.sha256(tokenizer.encode())
-    for key, tensor in sorted(tower.state_dict().items()):
-        digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
-    return ("all-MiniLM-L6-v2" if text_model is None else Path(name).name), digest.hexdigest()
-
-
-def _write_towers(folder: Path, config: ModelConfig, towers: Towers, metrics: dict[str, float]) -> None:
-    towers.eval()
-    (folder / "config.json").write_bytes(encode_config(config))
-    (folder / "metrics.json").write_bytes(msgspec.json.encode(metrics, order="sorted"))
-    save_file({k: v.contiguous() for k, v in towers.state_dict().items()}, folder / "weights.safetensors")
-    export_item(towers.item, folder / "item.onnx")
-    export_user(towers.user, folder / "user_step.onnx", folder / "user_prefill.onnx")
-
-
-def _encode(folder: Path, texts: list[str], progress: Progress) -> Vectors:
-    session = open_session(folder / "text.onnx", threads=torch.get_num_threads())
-    encoder = TextEncoder.open(folder / "tokenizer.json", session)
-    # Long and short texts apart, over the whole catalogue: less padding than in each step alone.
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    vectors = np.empty((len(texts), encoder.text_dim), dtype=np.float32)
-    for start in range(0, len(order), _ENCODE_STEP):
-        chosen = order[start : start + _ENCODE_STEP]
-        vectors[chosen] = encoder.encode([texts[i] for i in chosen])
-        progress("encode", start + len(chosen), len(order), "")
-    return vectors
-
-
-def _require_rows(vectors: Vectors, items: Sequence[Item]) -> None:
-    if len(vectors) != len(items):
-        raise ModelError(f"{len(vectors)} text vectors for {len(items)} items: encode the same catalogue")

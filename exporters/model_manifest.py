@@ -75,6 +75,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Of the text tower's weights and tokenizer: equal digests mean comparable text vectors."""
     trained: tuple[str, ...]
     """Which parts were trained: none in a model made from a catalogue alone."""
+    frozen: tuple[str, ...] = ()
+    """Which parts were left as the parent's, where a model was made by transfer."""
     data: DataWindow
     metrics: dict[str, float]
     files: Annotated[dict[str, FileEntry], Meta(max_length=100)]

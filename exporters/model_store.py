@@ -53,6 +53,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     text_model: str
     text_digest: str
     trained: tuple[str, ...]
+    frozen: tuple[str, ...] = ()
     data: DataWindow
     metrics: dict[str, float]
 

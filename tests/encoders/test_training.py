@@ -10,9 +10,12 @@ import torch
 from encoders.batching import TrainingSequences, sequences_of
 from encoders.checkpoint import Checkpoint
 from encoders.config import ModelConfig, TrainingConfig
+from encoders.domains import Domain
 from encoders.errors import ModelCorrupt, SettingsError
-from encoders.towers import ItemTower, UserTower
-from encoders.training import Outcome, Ranking, Towers, Trainer, new_towers, rank_targets, seeded
+from encoders.torch_context import seeded
+from encoders.towers import ItemTower, Towers, UserTower, new_towers
+from encoders.training import Outcome, Trainer
+from encoders.validation import Ranking, rank_targets
 from encoders.whitening import fit_whitening
 
 ITEMS, TEXT_DIM = 40, 16
@@ -59,7 +62,7 @@ def train(
 ) -> tuple[Towers, Outcome]:
     trained = parts or towers()
     config = msgspec.structs.replace(TRAINING, **changes)
-    trainer = Trainer(trained, texts(), data, config)
+    trainer = Trainer(trained, [Domain.of(trained.item, texts(), data)], config)
     return trained, trainer.run(Checkpoint(folder / "c"), quiet, resume=resume, parent="p")
 
 
@@ -112,7 +115,8 @@ def test_training_leaves_the_random_numbers_of_its_caller_alone(tmp_path: Path) 
 
 def test_resumed_training_ends_as_if_it_had_not_been_interrupted(tmp_path: Path) -> None:
     whole, expected = train(tmp_path / "whole", walks(100))
-    half = Trainer(towers(), texts(), walks(100), TRAINING)
+    parts = towers()
+    half = Trainer(parts, [Domain.of(parts.item, texts(), walks(100))], TRAINING)
     with pytest.raises(Interrupted):
         half.run(Checkpoint(tmp_path / "half" / "c"), interrupt_after_two_epochs, resume=False, parent="p")
     resumed, outcome = train(tmp_path / "half", walks(100), resume=True)
@@ -140,7 +144,7 @@ def test_unreadable_checkpoint_is_named(tmp_path: Path) -> None:
 
 def test_training_stops_when_validation_no_longer_rises(tmp_path: Path) -> None:
     _, outcome = train(tmp_path, noise(50), epochs=30, patience=2)
-    assert outcome.epochs == outcome.best_epoch + 2
+    assert outcome.epochs == int(np.argmax(outcome.curve)) + 1 + 2
 
 
 def test_sampled_softmax_learns_too(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from encoders.batching import TrainingSequences, sequences_of
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.errors import ModelError, SettingsError
 from encoders.events import Item
-from exporters import model_factory, model_store
-from exporters.model_factory import load_towers, make_untrained, pretrain
+from exporters import model_factory, model_store, tower_files
+from exporters.model_factory import make_untrained, pretrain
 from exporters.model_manifest import read_manifest
 from exporters.model_store import load_model, resolve_model
+from exporters.tower_files import load_towers
 
 CONFIG = ModelConfig(dim=16, hidden=16, item_hidden=16)
 ITEMS = [Item(str(i), f"item {i}") for i in range(40)]
@@ -96,7 +97,7 @@ def test_failed_making_leaves_nothing_behind(
     def fail(*_: object) -> None:
         raise ModelError("the export differs")
 
-    monkeypatch.setattr(model_factory, "export_user", fail)
+    monkeypatch.setattr(tower_files, "export_user", fail)
     with pytest.raises(ModelError, match="differs"):
         make_untrained(ITEMS, tmp_path, CONFIG, text_from=untrained_model, text_vectors=vectors)
     assert not list(tmp_path.iterdir())
@@ -116,7 +117,7 @@ def test_pretrained_model_names_its_parent_data_and_parts(trained: Path) -> None
     parents = [p.name for p in trained.parent.iterdir() if p.is_dir() and p != trained]
     assert parents == [manifest.parent]
     assert (manifest.data.dataset, manifest.data.interactions) == ("walks", 200 * 6)
-    assert manifest.trained == ("item_residual", "user_residual", "decay")
+    assert manifest.trained == ("adaptor", "item_residual", "user_residual", "decay")
 
 
 def test_pretrained_model_is_better_on_validation_and_says_so(trained: Path) -> None:
