@@ -27,8 +27,10 @@ class FakeModel:
 
     sizes = VectorSizes(item=DIM, text=TEXT_DIM, state=DIM)
 
-    def __init__(self, version: str = "fake-1") -> None:
+    def __init__(self, version: str = "fake-1", first: int = 0) -> None:
+        """``first``: where an item's vector begins in its text's; models differ by it."""
         self.version = version
+        self._first = first
         self.dim, self.text_dim, self.state_dim = DIM, TEXT_DIM, DIM
         self.encoded: list[str] = []
 
@@ -39,7 +41,7 @@ class FakeModel:
 
     def item_vectors(self, text_vectors: Vector) -> Vector:
         """[n, t] -> [n, d], unit length."""
-        return _unit(text_vectors[:, :DIM])
+        return _unit(text_vectors[:, self._first : self._first + DIM])
 
     def initial_state(self, n: int) -> Vector:
         """States [n, s] of users without events."""
@@ -59,11 +61,14 @@ class FakeModel:
     def prefill(
         self, items: Vector, event_types: Integers, gaps: Vector, lengths: Integers
     ) -> tuple[Vector, Vector]:
-        """Repeated ``step`` for one history [1, t, d]."""
-        state, interest = self.initial_state(1), np.zeros((1, items.shape[2]), np.float32)
-        for t in range(int(lengths[0])):
-            state, interest = self.step(state, items[:, t], event_types[:, t], gaps[:, t])
-        return state, interest
+        """Repeated ``step`` for each history of [b, t, d]."""
+        states, interests = self.initial_state(len(items)), np.zeros((len(items), DIM), np.float32)
+        for t in range(int(lengths.max())):
+            rows = lengths > t
+            states[rows], interests[rows] = self.step(
+                states[rows], items[rows, t], event_types[rows, t], gaps[rows, t]
+            )
+        return states, interests
 
     def rank(self, features: Vector) -> Vector | None:
         """None: candidates are ordered by the plain score."""
