@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-NOISY = ("faust", "mode", "aiokafka", "kafka", "httpx", "httpcore", "asyncio")
+NOISY = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "kafka",
+    "httpx",
+    "httpcore",
+    "asyncio",
+    "onnxscript",
+    "onnx_ir",
+    "torch",
+)
 
 
 def logging_config(level: str) -> dict[str, Any]:

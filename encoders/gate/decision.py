@@ -31,7 +31,7 @@ class GateThresholds(msgspec.Struct, frozen=True, kw_only=True):
     """On the newest slice: below, an interval means little."""
     max_loss: Share = 0.05
     """Of the champion's NDCG@10, on any reference slice."""
-    min_spread: Share = 0.05
+    min_spread: Share = 0.01
     """Of item vectors and of interests (``statistics.spread``)."""
     min_int8_overlap: Share = 0.85
     """Of the ten best, int8 graph against its original."""
@@ -125,15 +125,22 @@ def _summary(one: Slice, thresholds: GateThresholds) -> SliceSummary:
 def _sound(found: Soundness, thresholds: GateThresholds) -> list[Check]:
     ratio = found.challenger_step_seconds / max(found.champion_step_seconds, 1e-12)
     checks = [
-        _at_most("finite", found.not_finite, 0, f"{found.not_finite} numbers of the challenger are none"),
-        _at_least("item_spread", found.item_spread, thresholds.min_spread, "how far item vectors differ"),
+        _at_most(
+            "finite", found.not_finite, 0, f"{found.not_finite} numbers of the challenger are not finite"
+        ),
         _at_least(
-            "interest_spread", found.interest_spread, thresholds.min_spread, "how far interests differ"
+            "item_spread", found.item_spread, thresholds.min_spread, "item vectors differ from each other"
+        ),
+        _at_least(
+            "interest_spread",
+            found.interest_spread,
+            thresholds.min_spread,
+            "interests differ from each other",
         ),
         _at_most("cost", ratio, thresholds.max_cost_ratio, f"a step costs {ratio:.2f} times the champion's"),
     ]
     if found.int8_overlap is not None:
-        sentence = "share of the ten best that the int8 graph keeps"
+        sentence = "the int8 graph keeps this share of the ten best"
         checks.append(_at_least("int8_overlap", found.int8_overlap, thresholds.min_int8_overlap, sentence))
     return checks
 
@@ -160,8 +167,8 @@ def _holds(one: SliceSummary, thresholds: GateThresholds) -> Check:
     lost = math.nan
     if before is not None and now is not None:
         lost = (before - now) / before if before > 0.0 else 0.0
-    sentence = f"share of its NDCG@10 that is lost on the slice {one.name}"
-    return _at_most(f"holds {one.name}", lost, thresholds.max_loss, sentence)
+    sentence = f"share of the NDCG@10 that is lost on the slice {one.name}"
+    return _at_most(f"holds: {one.name}", lost, thresholds.max_loss, sentence)
 
 
 def _at_least(name: str, value: float, threshold: float, sentence: str) -> Check:

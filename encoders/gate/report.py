@@ -91,7 +91,7 @@ def as_markdown(report: GateReport, plot: str | None = None) -> str:
     """The report for a person; ``plot`` is the name of a picture beside it."""
     verdict = "passed" if report.passed else "rejected"
     lines = [f"# {report.challenger} {verdict}, against {report.champion}", ""]
-    lines += [f"- **{check.sentence}**" for check in report.failed] + [""] * bool(report.failed)
+    lines += [f"- **{sentence_of(check)}**" for check in report.failed] + [""] * bool(report.failed)
     lines += ["| check | value | threshold | passed | |", "|---|---:|---:|---|---|"]
     lines += [
         f"| {check.name} | {_shown(check.value)} | {_shown(check.threshold)} |"
@@ -104,6 +104,11 @@ def as_markdown(report: GateReport, plot: str | None = None) -> str:
     if plot is not None:
         lines += ["", f"![differences by slice]({plot})"]
     return "\n".join(lines) + "\n"
+
+
+def sentence_of(check: Check) -> str:
+    """A check in a line, with its numbers."""
+    return f"{check.name}: {check.sentence} ({_shown(check.value)}, threshold {_shown(check.threshold)})"
 
 
 def _row(one: SliceSummary) -> str:

@@ -10,7 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from encoders.errors import ModelError
 
-_LABELS = {"encode": "encoding texts", "epoch": "training, epochs", "batch": "this epoch"}
+_LABELS = {
+    "replay": "replaying the window",
+    "encode": "encoding texts",
+    "epoch": "training, epochs",
+    "batch": "this epoch",
+    "gate": "asking both models",
+}
 
 
 def import_factory() -> ModuleType:

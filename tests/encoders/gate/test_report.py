@@ -45,7 +45,11 @@ def test_what_is_no_report_is_one_line() -> None:
 
 def test_a_person_reads_the_verdict_then_what_spoke_against_it() -> None:
     lines = as_markdown(REPORT).splitlines()
-    assert lines[:3] == ["# v2 rejected, against v1", "", "- **no cost could be measured**"]
+    assert lines[:3] == [
+        "# v2 rejected, against v1",
+        "",
+        "- **cost: no cost could be measured (not a number, threshold 1.5)**",
+    ]
 
 
 def test_what_is_no_number_says_so() -> None:

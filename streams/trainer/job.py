@@ -1,0 +1,105 @@
+"""One training from start to verdict: window, candidate, gate. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from encoders.errors import DataError
+from encoders.gate.report import sentence_of
+from encoders.progress import Progress
+from exporters.model_manifest import read_manifest
+from exporters.model_store import load_model
+from streams.composition import policy_of, replay_of
+from streams.settings import Settings
+from streams.trainer.candidate import train_candidate
+from streams.trainer.judgement import judge_candidate
+from streams.trainer.text_vectors import TextVectors
+from streams.trainer.verdict import CANDIDATES, Task, Verdict
+from streams.trainer.window import Window, replay_window
+
+TEXTS = ".texts"
+
+
+def replayed_window(task: Task, settings: Settings, progress: Progress) -> Window:
+    """The request's window of the topics; raises ``BrokerError`` or ``DataError``."""
+    bounds, request = settings.trainer, task.request
+    return replay_window(
+        settings.kafka,
+        policy_of(settings).limits,
+        request.window_from_ms,
+        request.window_until_ms,
+        max_events=bounds.max_events,
+        max_items=bounds.max_items,
+        progress=progress,
+    )
+
+
+def train(
+    champion: Path, read: Callable[[], Window], folder: Path, settings: Settings, progress: Progress
+) -> Verdict:
+    """Train a successor of the model in the folder ``champion`` on a window, and judge it.
+
+    The candidate is left in ``folder``, where an interrupted call is taken up again. A window that cannot be
+    learned from is ``refused``. Raises ``ModelError`` and ``BrokerError``.
+    """
+    try:
+        window = read()
+        if len(window.events) < settings.trainer.min_events:
+            least = settings.trainer.min_events
+            raise DataError(f"{len(window.events)} usable events in the window, {least} are needed")
+        verdict = _trained(champion, window, folder, settings, progress)
+    except DataError as error:
+        return Verdict(status="refused", reason="empty_window", sentence=str(error))
+    return msgspec.structs.replace(
+        verdict,
+        items=len(window.items),
+        events=len(window.events),
+        older=len(window.older),
+        skipped=dict(+window.skipped),
+    )
+
+
+def _trained(champion: Path, window: Window, folder: Path, settings: Settings, progress: Progress) -> Verdict:
+    texts = TextVectors(settings.trainer.models / TEXTS)
+    replayed, repeats = replay_of(settings), repeats_of(settings)
+    digest = read_manifest(champion).text_digest
+    encoder = load_model(champion, threads=settings.trainer.threads)
+    vectors = texts.of(encoder, digest, [item.text for item in window.items], progress)
+    candidate = train_candidate(
+        champion,
+        window,
+        folder / CANDIDATES,
+        settings.trainer,
+        text_vectors=vectors,
+        repeats=repeats,
+        replayed=replayed,
+        progress=progress,
+    )
+    report = judge_candidate(
+        champion,
+        candidate,
+        window,
+        settings.trainer,
+        texts=texts,
+        repeats=repeats,
+        replayed=replayed,
+        progress=progress,
+    )
+    sentence = (
+        "; ".join(sentence_of(check) for check in report.failed) or "better, sound, and holds elsewhere"
+    )
+    return Verdict(
+        status="passed" if report.passed else "rejected",
+        sentence=sentence,
+        candidate="" if candidate == champion else candidate.name,
+        report=report,
+    )
+
+
+def repeats_of(settings: Settings) -> bool:
+    """Whether what a user had may be recommended to the user again."""
+    rules = settings.recommendations
+    return rules.hide_bought_days == 0 and rules.hide_seen_days == 0
