@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from exporters.drift_metrics import DriftMetrics
+
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 FRESHNESS_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5, 15, 60, 300)
 SHARE_BUCKETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -114,6 +116,7 @@ class Metrics:
             buckets=SHARE_BUCKETS,
             registry=registry,
         )
+        self.drift = DriftMetrics(registry)
         self.ready = Gauge("freshet_ready", "1 when /readyz answers 200.", registry=registry)
 
     @contextmanager

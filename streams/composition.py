@@ -12,7 +12,7 @@ from pathlib import Path
 
 from encoders.config import DAY_SECONDS
 from encoders.covisitation import CovisitationConfig
-from encoders.errors import ReleaseRefused
+from encoders.errors import ReleaseRefused, SettingsError
 from encoders.evidence import Evidence, HalfLives
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
@@ -25,6 +25,9 @@ from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
 from streams.catalogue_gate import CatalogueGate
 from streams.codec import Limits
+from streams.drift.collector import Collector
+from streams.drift.pipeline import DriftPipeline
+from streams.drift.reporter import DriftReporter
 from streams.evidence_pipeline import EvidencePipeline
 from streams.fold_types import Behaviours, Bounds
 from streams.generation import Generation, sizes_of
@@ -60,6 +63,9 @@ class Parts:
     catalog: CatalogPipeline
     interest: InterestPipeline
     evidence: EvidencePipeline
+    reporter: DriftReporter | None
+    """None, as the next one, where drift is not looked for."""
+    drift: DriftPipeline | None
     releases: ReleaseWatch
     changeover: Changeover
     executor: ThreadPoolExecutor
@@ -164,6 +170,21 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
+def reporter_of(settings: Settings, serving: Serving, model: str) -> DriftReporter | None:
+    """What notes events for drift detection, in a model of this name; ``None`` where that is turned off.
+
+    Raises ``SettingsError`` where ``drift.scenario`` is none.
+    """
+    drift = settings.drift
+    if not drift.enabled:
+        return None
+    scenario = scenarios_of(settings).get(drift.scenario)
+    if scenario is None:
+        raise SettingsError(f"FRESHET_DRIFT__SCENARIO: there is no scenario {drift.scenario!r}")
+    collector = Collector(drift, settings.batch.cached_users, repeats=scenario.repeats)
+    return DriftReporter(serving, collector, model, drift.cold_events)
+
+
 def open_serving(
     settings: Settings, publisher: Publisher, executor: Executor, release: ModelRelease | None = None
 ) -> Serving:
@@ -230,21 +251,23 @@ def compose(settings: Settings) -> Parts:
 def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease | None = None) -> Parts:
     """The same on another publisher; ``release`` is what is released at the start."""
     # A thread for each agent's batch: the event loop stays free.
-    executor = ThreadPoolExecutor(3, thread_name_prefix="batch")
+    executor = ThreadPoolExecutor(4, thread_name_prefix="batch")
     serving = open_serving(settings, publisher, executor, release)
     policy = policy_of(settings)
     states = UserStates(serving, UserCache(settings.batch.cached_users))
     half_life = settings.recommendations.trending_half_life_hours
     trending = TrendingBoard(serving.store, serving.names, half_life, policy.source_epoch)
     catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch)
-    interest = InterestPipeline(serving, states, trending, policy)
+    name = model_name(settings)
+    reporter = reporter_of(settings, serving, name)
+    interest = InterestPipeline(serving, states, trending, policy, reporter)
     evidence = EvidencePipeline(serving)
 
     def forget() -> None:
         states.model_changed()
         evidence.forget()
 
-    releases = ReleaseWatch(settings.kafka, model_name(settings), release)
+    releases = ReleaseWatch(settings.kafka, name, release)
     worker = Worker(
         serving=serving,
         locks=(catalog.lock, evidence.lock, interest.lock),
@@ -264,6 +287,8 @@ def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease |
         catalog=catalog,
         interest=interest,
         evidence=evidence,
+        reporter=reporter,
+        drift=DriftPipeline(serving, settings.drift, name, policy.source_epoch) if reporter else None,
         releases=releases,
         changeover=Changeover(worker, lambda: releases.latest, number),
         executor=executor,

@@ -44,12 +44,17 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """An applied event with what its user did just before, oldest first; ``waited`` for its item."""
+    """An applied event with what its user did just before, oldest first; ``waited`` for its item.
+
+    ``again``: the user had the item before, as far as the history goes; ``nth`` events came before.
+    """
 
     received: Received
     event: Interaction
     before: Sequence[Applied]
     waited: bool
+    again: bool = False
+    nth: int = 0
 
 
 @dataclass(frozen=True, slots=True)

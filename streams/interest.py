@@ -142,7 +142,8 @@ def _apply(
 ) -> None:
     history, bounds = user.history, context.bounds
     before = history.events[-context.window :] if context.window else ()
-    folded.applied.append(Visited(received, event, before, waited))
+    again = event.item_id in history.seen or event.item_id in history.bought
+    folded.applied.append(Visited(received, event, before, waited, again, history.applied))
     gap_ms = event.timestamp_ms - history.latest_ms if history.applied else 0
     bought = event.event_type is EventType.PURCHASE
     tower_type = EventType.PURCHASE if bought else EventType.CLICK

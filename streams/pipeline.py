@@ -28,8 +28,9 @@ from exporters.publisher import Outgoing
 from streams.codec import Limits, Rejected, decode_interaction
 from streams.contest import lists_of
 from streams.dead_letters import dead_letter
+from streams.drift.reporter import DriftReporter
 from streams.evidence_messages import bundles
-from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received
+from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received, Visited
 from streams.interest import fold, run_steps
 from streams.messages import SCHEMA_VERSION, Recommendation
 from streams.recommending import compose
@@ -57,6 +58,10 @@ class Prepared:
         """What was decided for the users whose write did not lose."""
         return (one for user, one in zip(self.users, self.folded, strict=True) if user.user_id not in lost)
 
+    def published(self, lost: set[str]) -> list[Recommendation]:
+        """The recommendations of those users."""
+        return [one for one in self.recommendations if one.user_id not in lost]
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -74,12 +79,20 @@ class Policy:
 class InterestPipeline:
     """Micro-batches of ``clicks`` and ``purchases``, one at a time; blocking work runs in ``executor``."""
 
-    def __init__(self, serving: Serving, states: UserStates, trending: TrendingBoard, policy: Policy) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        states: UserStates,
+        trending: TrendingBoard,
+        policy: Policy,
+        drift: DriftReporter | None = None,
+    ) -> None:
         self._serving = serving
         self._metrics = serving.metrics
         self._states = states
         self._trending = trending
         self._policy = policy
+        self._drift = drift
         self.lock = asyncio.Lock()
         """Held during a batch: the model changes between two."""
 
@@ -176,9 +189,8 @@ class InterestPipeline:
         config = self._policy.covisitation
         if config is None:
             return []
-        visited = [one for each in folded for one in each.applied]
         with self._metrics.stage("pairs"):
-            found = bundles(visited, config, self._policy.source_epoch, partitions)
+            found = bundles(_applied(folded), config, self._policy.source_epoch, partitions)
         return [Outgoing("evidence", None, value, partition=partition) for partition, value in found]
 
     def _context(self) -> FoldContext:
@@ -219,6 +231,8 @@ class InterestPipeline:
         for one in prepared.won(lost):
             self._count_trending(one)
         self._trending.flush(self._serving.clock_ms())
+        if self._drift is not None:
+            self._drift.note(_applied(prepared.won(lost)), prepared.published(lost))
         return lost
 
     def _count_trending(self, folded: Folded) -> None:
@@ -228,7 +242,7 @@ class InterestPipeline:
 
     async def _announce(self, prepared: Prepared, lost: set[str]) -> None:
         """Publish the recommendations of the users whose write won."""
-        due = [one for one in prepared.recommendations if one.user_id not in lost]
+        due = prepared.published(lost)
         with self._metrics.stage("publish"):
             await self._serving.publish([_outgoing(one) for one in due])
         for one in due:
@@ -253,6 +267,10 @@ class InterestPipeline:
     def _due_users(self) -> list[str]:
         self._serving.replica.ensure(self._states.waiting_items())
         return self._states.due(self._serving.replica.items.__contains__, self._serving.clock_ms())
+
+
+def _applied(folded: Iterable[Folded]) -> list[Visited]:
+    return [one for each in folded for one in each.applied]
 
 
 def _answers(scenario: Scenario, user: UserState) -> bool:

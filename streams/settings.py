@@ -27,6 +27,7 @@ from streams.settings_sections import (
     DAY_SECONDS,
     BatchSettings,
     BehaviourSettings,
+    DriftSettings,
     EvidenceSettings,
     HistorySettings,
     HttpSettings,
@@ -46,6 +47,7 @@ __all__ = [
     "DAY_SECONDS",
     "BatchSettings",
     "BehaviourSettings",
+    "DriftSettings",
     "EvidenceSettings",
     "HistorySettings",
     "HttpSettings",
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
     history: HistorySettings = HistorySettings()
     behaviours: BehaviourSettings = BehaviourSettings()
     http: HttpSettings = HttpSettings()
+    drift: DriftSettings = DriftSettings()
     trainer: TrainerSettings = TrainerSettings()
     log: LogSettings = LogSettings()
 

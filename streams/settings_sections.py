@@ -206,6 +206,23 @@ class TrainerSettings(Section):
     port: int = Field(8081, ge=0, le=65_535, description="0 takes a free one and logs it.")
 
 
+Detector = Literal[
+    "interest_centroid",
+    "interest_mmd",
+    "categories_psi",
+    "items_psi",
+    "scores_psi",
+    "recall_adwin",
+    "recall_page_hinkley",
+    "ndcg_adwin",
+    "ndcg_page_hinkley",
+    "cold_items_adwin",
+    "cold_items_page_hinkley",
+    "cold_users_adwin",
+    "cold_users_page_hinkley",
+]
+
+
 class DriftSettings(Section):
     """When behaviour counts as changed, and when a training is asked for; `docs/drift.md` explains each."""
 
@@ -227,23 +244,21 @@ class DriftSettings(Section):
     )
     consecutive: int = Field(3, ge=1, le=50, description="Windows in a row that make a shift drift.")
     significance: float = Field(
-        0.01, ge=0.002, le=0.2, description="Chance that one unchanged window passes a threshold."
+        0.01, ge=0.005, le=0.2, description="Chance that one unchanged window passes a threshold."
     )
     psi: float = Field(
         0.25, gt=0, description="Least stability index that is drift; half of it is a warning."
     )
-    centroid: float = Field(
-        0.25, gt=0, description="The same for the texts' mean, in their root mean square."
-    )
-    mmd: float = Field(0.02, gt=0, description="The same for the maximum mean discrepancy of the texts.")
+    centroid: float = Field(0.2, gt=0, description="The same for the texts' mean, in their root mean square.")
+    mmd: float = Field(0.01, gt=0, description="The same for the maximum mean discrepancy of the texts.")
     accuracy_fall: float = Field(0.2, gt=0, le=1, description="The same for recall and NDCG: share lost.")
     cold_rise: float = Field(0.1, gt=0, le=1, description="The same for the share of cold items and users.")
     adwin_delta: float = Field(0.002, gt=0, lt=1, description="Chance that ADWIN is wrong about a change.")
     page_hinkley: float = Field(110.0, gt=0, description="Its threshold, in standard deviations.")
     least_scored: int = Field(1_000, ge=32, description="Values that ADWIN and Page-Hinkley need first.")
     cold_events: float = Field(5.0, ge=0, description="An item with fewer events so far is cold.")
-    warn_only: list[str] = Field(
-        ["scores_psi"], description="Detectors that never ask for a training, by the names of their metrics."
+    warn_only: list[Detector] = Field(
+        ["scores_psi"], description="Detectors that never ask for a training, by the names in their metrics."
     )
     cool_down_seconds: float = Field(21_600.0, ge=0, description="Least time between two requests.")
     max_interval_seconds: float = Field(

@@ -7,6 +7,8 @@
                          └──► who else turned to what ─────────► topic evidence ─┐
     evidence agent ◄── by item ──────────────────────────────────────────────────┘
           └──► neighbours and popularity of items ─────────────► Qdrant evidence
+    every worker ── what it saw of its events ─► topic drift-summaries ──► drift agent (one of all workers)
+          └──► shift of users, items or accuracy ──────────────► topic training-requests
     anything unreadable ──► topic dead-letters (the bytes unchanged, the reason in headers)
 
 Each agent takes micro-batches of raw bytes, hands them to a pipeline that returns when everything is durable
@@ -56,3 +58,11 @@ def define_agents(app: faust.App, parts: Parts, settings: Settings) -> None:
             await parts.gate.wait()
             take = stream.noack_take(gathered.max_messages, within=gathered.linger_seconds)
             await consume(take, parts.evidence.process, "evidence", parts, settings)
+
+    drift_pipeline = parts.drift
+    if drift_pipeline is not None:
+
+        @app.agent(app.topic(f"{prefix}drift-summaries", **RAW), name="drift")
+        async def drift(stream: Any) -> None:
+            take = stream.noack_take(batch.max_events, within=1.0)
+            await consume(take, drift_pipeline.process, "drift", parts, settings)

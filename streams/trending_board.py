@@ -9,6 +9,8 @@ from exporters.vector_store import CollectionNames, CounterRecord, VectorStore
 from streams.fold_types import Received
 from streams.trending import DecayedCounts, pack_counts, top, unpack_counts
 
+PREFIX = "trending-"
+"""Of the names of its counters: others keep counters, too."""
 FLUSH_MS = 1_000
 """A crash loses at most this much of what trends; users' states lose nothing."""
 
@@ -73,9 +75,10 @@ class TrendingBoard:
         return CounterRecord(self._name(partition), pack_counts(counts), sequence)
 
     def _name(self, partition: int) -> str:
-        return f"trending-{self._epoch}-{partition}"
+        return f"{PREFIX}{self._epoch}-{partition}"
 
 
 def trending_items(store: VectorStore, names: CollectionNames, n: int) -> list[tuple[str, float]]:
     """The ``n`` strongest items over all partitions, with their share of the strongest (0 to 1); blocks."""
-    return top((unpack_counts(record.blob) for record in store.read_counters(names)), n)
+    counters = (one for one in store.read_counters(names) if one.name.startswith(PREFIX))
+    return top((unpack_counts(one.blob) for one in counters), n)

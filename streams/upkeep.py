@@ -75,6 +75,8 @@ class Upkeep(Service):  # type: ignore[misc]
             if self._assigned and self._begin:
                 await self._try("take over the partitions", self._take_over())
             await self._try("release waiting events", self._parts.interest.release())
+            if self._parts.reporter is not None:
+                await self._try("tell what was noted of drift", self._parts.reporter.report())
             await self._try("measure the lag", self._measure())
 
     @Service.task
@@ -123,6 +125,8 @@ class Upkeep(Service):  # type: ignore[misc]
         partitions = {tp.partition for tp in owned if self._source(tp)[0] in EVENT_TYPES}
         counted = await self._parts.interest.partitions_moved(partitions)
         await self._parts.evidence.partitions_moved()
+        if self._parts.drift is not None:
+            await self._parts.drift.partitions_moved()
         ends = await consumer.highwaters(*owned)
         self._refuse_new_topics(counted, {self._source(tp): end or 0 for tp, end in ends.items()})
         committed = consumer._committed_offset

@@ -1,0 +1,1 @@
+"""Drift: whether users, items or the accuracy of what is recommended changed, and when to train again."""

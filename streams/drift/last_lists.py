@@ -1,0 +1,53 @@
+"""What each user was recommended last, against what the user did next: test, then learn. Pure.
+
+Prequential evaluation (Gama, Sebastião and Rodrigues, Machine Learning 2013) with the delay that real
+feedback has: an event is compared with the list that was published before it, and counts for the version that
+made this list.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from math import log2
+
+from streams.messages import Recommendation
+
+MISSED = 0
+"""In place of a rank where the item was not in the list."""
+
+
+class LastLists:
+    """The last lists of the users seen latest; about 0.5 kB a user at ten items."""
+
+    def __init__(self, users: int, k: int) -> None:
+        """``users`` are kept, and ``k`` items of a list."""
+        self._users, self._k = users, k
+        self._lists: OrderedDict[str, list[tuple[str, tuple[str, ...]]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    def ranks(self, user_id: str, item_id: str) -> list[tuple[str, int]]:
+        """(version, place of the item from 1, or ``MISSED``) for each version whose list the user had."""
+        return [
+            (version, items.index(item_id) + 1 if item_id in items else MISSED)
+            for version, items in self._lists.get(user_id, ())
+        ]
+
+    def remember(self, published: Iterable[Recommendation]) -> None:
+        """Lists in place of their users' earlier ones; a user may have one of each of several versions."""
+        fresh: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        for one in published:
+            items = tuple(item.item_id for item in one.items[: self._k])
+            fresh.setdefault(one.user_id, []).append((one.model_version, items))
+        for user_id, lists in fresh.items():
+            self._lists[user_id] = lists
+            self._lists.move_to_end(user_id)
+        while len(self._lists) > self._users:
+            self._lists.popitem(last=False)
+
+
+def gain(rank: int) -> float:
+    """NDCG of a list with one relevant item at ``rank``: 1 / log2(1 + rank), 0 for ``MISSED``."""
+    return 1.0 / log2(1 + rank) if rank else 0.0
