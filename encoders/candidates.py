@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -31,11 +32,22 @@ ROWS = 128
 
 @dataclass(frozen=True, slots=True)
 class CandidateCounts:
-    """How many candidates each source gives."""
+    """How many candidates each source gives at most."""
 
-    dense: int = 100
-    covisited: int = 150
-    popular: int = 20
+    dense: int = 50
+    """Nearest to the user's interest."""
+    covisited: int = 60
+    """Of those that the user's events speak for."""
+    trending: int = 10
+    """In data without times: the most popular."""
+    new: int = 10
+    """In data without times: none."""
+    again: int = 50
+    """Of what the user had, most often and lately, where things are had twice."""
+
+
+ORDER_ONLY: Final = CandidateCounts(dense=100, covisited=150, trending=20)
+"""For data without times, where asking costs little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ class Retriever:
     ) -> None:
         self._catalogue = catalogue
         self._neighbours: Neighbours = catalogue.neighbours.normalised(exponent)
-        self._counts = counts or CandidateCounts()
+        self._counts = counts or ORDER_ONLY
 
     def batches(self, histories: Histories, interests: Floats) -> Iterator[Retrieved]:
         """All users [b] with interests [b, d], ``ROWS`` at a time."""
@@ -81,7 +93,7 @@ class Retriever:
 
     def _candidates(self, dense: Floats, covisited: Floats) -> Integers:
         counts = self._counts
-        popular = _best(self._catalogue.popularity[None], counts.popular)
+        popular = _best(self._catalogue.popularity[None], counts.trending)
         covisit = _best(covisited, counts.covisited)
         covisit[np.take_along_axis(covisited, covisit, axis=1) <= 0] = PADDING
         together = np.concatenate(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.config import DAY_SECONDS
-from encoders.covisitation import CovisitationConfig, Neighbours
+from encoders.covisitation import Neighbours
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -193,8 +193,3 @@ class Evidence:
             grown[:old] = values
             setattr(self, name, grown)
         self._items[old:] = np.arange(old, capacity, dtype=np.int32)[:, None]
-
-
-def half_lives_of(config: CovisitationConfig) -> HalfLives:
-    """Those of a configuration for pairs, the usual ones for popularity."""
-    return HalfLives(pairs=config.age_half_life_seconds)

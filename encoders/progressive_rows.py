@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from encoders.covisitation import CovisitationConfig
 from encoders.errors import DataError
 from encoders.evaluation.timeline import Basket, Events, Stage, baskets_of
 from encoders.events import Item
 from encoders.progress import Progress, no_progress
 from encoders.ranker import RankingRows, join_rows
-from encoders.replayed_worker import ReplayedWorker, Sources
+from encoders.replayed_worker import USUAL, ReplayConfig, ReplayedWorker
 from encoders.runtime import ServingModel
 
 WARM_UP = 0.2
@@ -30,9 +29,8 @@ def progressive_rows(
     past: Events,
     stage: Stage,
     items: Sequence[Item],
+    config: ReplayConfig = USUAL,
     *,
-    config: CovisitationConfig | None = None,
-    sources: Sources | None = None,
     max_rows: int = 10_000,
     seed: int = 0,
     progress: Progress = no_progress,
@@ -45,7 +43,7 @@ def progressive_rows(
     baskets = baskets_of(past)
     asked = np.arange(int(WARM_UP * len(baskets)), len(baskets))
     asked = np.sort(np.random.default_rng(seed).permutation(asked)[:max_rows])
-    worker = ReplayedWorker(model, stage, items, config, sources)
+    worker = ReplayedWorker(model, stage, items, config)
     rows: list[RankingRows] = []
     learned = 0
     for done, at in enumerate(asked.tolist(), 1):

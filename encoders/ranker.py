@@ -6,7 +6,7 @@ approach", ICML 2007): of a user's candidates, the one that came next should be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from encoders.config import Positive, PositiveFloat
 from encoders.errors import DataError
-from encoders.features import FEATURES
+from encoders.features import FEATURES, mask_without
 from encoders.losses import MASKED
 from encoders.progress import Progress, no_progress
 from encoders.torch_context import seeded, torch_threads
@@ -58,6 +58,15 @@ class RankingRows:
     """[r, c], false where a candidate is padding."""
     targets: npt.NDArray[np.bool_]
     """[r, c]: which candidates came next; at least one a row, more where a whole basket did."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> RankingRows:
+        """Only these rows."""
+        return RankingRows(self.features[rows], self.real[rows], self.targets[rows])
+
+    def without(self, groups: Iterable[str]) -> RankingRows:
+        """With 0 for the features of these ``GROUPS``: what never varies is not learned, nor read later."""
+        mask = mask_without(groups).astype(self.features.dtype)
+        return RankingRows(self.features * mask, self.real, self.targets)
 
 
 class Ranker(nn.Module):

@@ -8,24 +8,24 @@ was lived, and for evaluating one on what came after.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from encoders.candidates import had
+from encoders.candidates import CandidateCounts, had
 from encoders.config import DAY_SECONDS
-from encoders.covisitation import CovisitationConfig, scale_of
+from encoders.covisitation import CovisitationConfig
 from encoders.evaluation.streaming import UserHistories
 from encoders.evaluation.timeline import Basket, Events, Stage
 from encoders.events import EventType, Item
-from encoders.evidence import Entries, Evidence, half_lives_of
+from encoders.evidence import Entries, Evidence, HalfLives
 from encoders.features import (
     DETAILED,
     FEATURES,
     MAX_HISTORY,
     PADDING,
-    SLOW,
     Catalogue,
     Floats,
     Histories,
@@ -33,21 +33,25 @@ from encoders.features import (
     features,
 )
 from encoders.runtime import ServingModel
-from encoders.two_stage import COVISITED, INTEREST
+from encoders.two_stage import Rank, covisited, scored
 
 Mask = npt.NDArray[np.bool_]
 
+RECENT: Final = FEATURES.index("recent")
+SPARE: Final = 200
+"""Co-visited items beyond those asked for, at most, in place of what may not be recommended."""
+
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """How many candidates each source gives at most."""
+class ReplayConfig:
+    """What of a worker's settings shows in its candidates and features."""
 
-    dense: int = 100
-    covisited: int = 100
-    trending: int = 20
-    new: int = 20
-    had: int = 100
-    """Of what the user had, most often and lately, where a data set repeats."""
+    covisitation: CovisitationConfig = field(default_factory=CovisitationConfig)
+    half_lives: HalfLives = field(default_factory=HalfLives)
+    counts: CandidateCounts = field(default_factory=CandidateCounts)
+
+
+USUAL: Final = ReplayConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,14 @@ class Asked:
     """[c]"""
     features: Floats
     """[1, c, F]"""
+    known: bool
+    """Whether the user had done anything by then."""
+
+    def best(self, rank: Rank, k: int) -> tuple[Integers, Floats]:
+        """The k best candidates [at most k], best first, and their scores; for strangers, what trends."""
+        scores = (scored(self.features, rank)[0] if self.known else self.features[:, :, RECENT])[0]
+        order = np.argsort(-scores, kind="stable")[:k]
+        return self.candidates[order], scores[order]
 
 
 class ReplayedWorker:
@@ -68,17 +80,16 @@ class ReplayedWorker:
         model: ServingModel,
         stage: Stage,
         items: Sequence[Item],
-        config: CovisitationConfig | None = None,
-        sources: Sources | None = None,
+        config: ReplayConfig = USUAL,
     ) -> None:
         """``stage.text_vectors`` must be there; ``items`` [n] of the stage, for prices and categories."""
         assert stage.text_vectors is not None, "the worker needs the items' texts"
         self._model, self._stage = model, stage
-        self._config, self._sources = config or CovisitationConfig(), sources or Sources()
-        self._vectors = model.item_vectors(stage.text_vectors)
+        self._config, self._counts = config.covisitation, config.counts
+        self.vectors = model.item_vectors(stage.text_vectors)
         self._prices = np.array([item.price or 0.0 for item in items], np.float32)
         self._categories = _codes(items)
-        self._evidence = Evidence(self._config.neighbours, half_lives_of(self._config))
+        self._evidence = Evidence(self._config.neighbours, config.half_lives)
         self._evidence.grow(stage.n_items)
         self._histories = UserHistories()
         self._had: dict[int, set[int]] = {}
@@ -99,29 +110,23 @@ class ReplayedWorker:
             self._histories.add(basket)
             self._had.setdefault(basket.user, set()).update(basket.items.tolist())
 
+    def interests_of(self, users: Integers) -> Floats:
+        """Interest vectors of users [u] as they are now, [u, d]; zeros of one without events."""
+        return self._interests[users]
+
     def ask(self, user: int, seconds: float) -> Asked:
         """Candidates for a user at a time, of what has arrived by then; without repeats nothing he had."""
         allowed = self._stage.arrivals <= seconds
         if not self._stage.repeats:
             allowed[list(self._had.get(user, ()))] = False
         history = self._history(user, seconds)
-        candidates = self._candidates(history, self._interests[user], allowed, seconds)
+        candidates = self._candidates(history, user, allowed, seconds)
+        known = bool(history.weights.any())
         if not len(candidates):
-            return Asked(candidates, np.zeros((1, 0, len(FEATURES)), np.float32))
+            return Asked(candidates, np.zeros((1, 0, len(FEATURES)), np.float32), known)
         catalogue = self._catalogue(seconds)
         found = features(history, self._interests[user : user + 1], candidates[None], catalogue)
-        return Asked(candidates, found)
-
-    def rank(self, user: int, seconds: float, k: int) -> Integers:
-        """The k best candidates [at most k], best first; by plain scores where the model has no ranker."""
-        asked = self.ask(user, seconds)
-        if not len(asked.candidates):
-            return asked.candidates
-        scores = self._model.rank(asked.features)
-        if scores is None:
-            scores = asked.features[:, :, INTEREST] + asked.features[:, :, COVISITED]
-        best: Integers = asked.candidates[np.argsort(-scores[0], kind="stable")[:k]]
-        return best
+        return Asked(candidates, found, known)
 
     def _history(self, user: int, seconds: float) -> Histories:
         newest = self._histories.newest(user, MAX_HISTORY)
@@ -133,7 +138,7 @@ class ReplayedWorker:
     def _catalogue(self, seconds: float) -> Catalogue:
         ages = np.maximum(seconds - self._stage.arrivals, 0.0) / DAY_SECONDS
         return Catalogue(
-            self._vectors,
+            self.vectors,
             self._evidence.neighbours(),
             self._evidence.popularity(seconds),
             self._evidence.recent(seconds),
@@ -142,31 +147,23 @@ class ReplayedWorker:
             self._categories,
         )
 
-    def _candidates(self, history: Histories, interest: Floats, allowed: Mask, seconds: float) -> Integers:
-        sources, known = self._sources, bool(history.weights.any())
+    def _candidates(self, history: Histories, user: int, allowed: Mask, seconds: float) -> Integers:
+        counts = self._counts
         # Not 0 but least: in a new shop the newest of many silent items are as good as any.
         found = [
-            _best(self._evidence.recent(seconds), allowed, sources.trending),
-            _best(self._stage.arrivals, allowed, sources.new),
+            _best(self._evidence.recent(seconds), allowed, counts.trending),
+            _best(self._stage.arrivals, allowed, counts.new),
         ]
-        if known:
-            covisited = self._covisited(history.newest(DETAILED))
-            found.append(_best(self._vectors @ interest, allowed, sources.dense))
-            found.append(_best(covisited, allowed & (covisited > 0), sources.covisited))
-        if known and self._stage.repeats:
-            found.append(had(history, sources.had)[0])
+        if history.weights.any():
+            # More, since some may not be recommended.
+            wanted = counts.covisited + min(SPARE, len(self._had.get(user, ())))
+            newest = history.newest(DETAILED)
+            found.append(_best(self.vectors @ self._interests[user], allowed, counts.dense))
+            found.append(covisited(newest, self._evidence.neighbours(), wanted)[0])
+            found.append(had(history, counts.again)[0])
         candidates = np.unique(np.concatenate(found))
-        real: Integers = candidates[candidates != PADDING]
+        real: Integers = candidates[(candidates != PADDING) & allowed[candidates]]
         return real
-
-    def _covisited(self, history: Histories) -> Floats:
-        """What ``two_stage.covisited`` sums up, of all items: [n]."""
-        neighbours = self._evidence.neighbours()
-        scale = scale_of(neighbours.totals, self._config.exponent)
-        decay = np.float32(SLOW) ** np.arange(history.items.shape[1], dtype=np.float32)
-        weights = history.weights * decay * scale[history.items]
-        found: Floats = neighbours.scores(history.items, weights)[0] * scale
-        return found
 
     def _step(self, events: Events) -> None:
         """One event each of distinct users at a time, as the worker's batches do."""
@@ -177,7 +174,7 @@ class ReplayedWorker:
             gaps = np.nan_to_num(seconds - self._latest[users])
             self._states[users], self._interests[users] = self._model.step(
                 self._states[users],
-                self._vectors[events.items[at]],
+                self.vectors[events.items[at]],
                 events.event_types[at],
                 gaps.astype(np.float32),
             )

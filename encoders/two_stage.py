@@ -82,17 +82,9 @@ def joined(*sources: Integers) -> Integers:
 def ranked(
     histories: Histories, interests: Floats, candidates: Integers, catalogue: Catalogue, rank: Rank
 ) -> Ranked:
-    """Describe and score candidates [b, c] of users with interests [b, d]; see ``features.describe``.
-
-    Without a ranker the score is similarity plus co-visitation relative to the user's best; so it is for
-    users none of whose candidates has co-visitation: a ranker weighs evidence, and a new shop has none yet.
-    """
+    """Describe and score candidates [b, c] of users with interests [b, d]; see ``features.describe``."""
     described = describe(histories, interests, candidates, catalogue)
-    scores = described.features[:, :, INTEREST] + described.features[:, :, COVISITED]
-    learned = rank(described.features)
-    plain: Mask = (described.features[:, :, COVISITED] == 0).all(axis=1) | (learned is None)  # [b]
-    if learned is not None:
-        scores = np.where(plain[:, None], scores, learned)
+    scores, plain = scored(described.features, rank)
     scores = np.where(candidates >= 0, scores, np.float32(-np.inf))
     order = np.argsort(-scores, axis=1, kind="stable")  # [b, c]
     return Ranked(
@@ -102,6 +94,18 @@ def ranked(
         described,
         plain,
     )
+
+
+def scored(features: Floats, rank: Rank) -> tuple[Floats, Mask]:
+    """Scores [b, c] of candidates by their features [b, c, F], and who of the users got the plain score [b].
+
+    Without a ranker the score is similarity plus co-visitation relative to the user's best; so it is for
+    users none of whose candidates has co-visitation: a ranker weighs evidence, and a new shop has none yet.
+    """
+    scores: Floats = features[:, :, INTEREST] + features[:, :, COVISITED]
+    learned = rank(features)
+    plain: Mask = (features[:, :, COVISITED] == 0).all(axis=1) | (learned is None)  # [b]
+    return (scores if learned is None else np.where(plain[:, None], scores, learned)), plain
 
 
 def taken(described: Described, order: Integers) -> Described:

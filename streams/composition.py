@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from encoders.candidates import CandidateCounts
 from encoders.config import DAY_SECONDS
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import ReleaseRefused, SettingsError
 from encoders.evidence import Evidence, HalfLives
+from encoders.replayed_worker import ReplayConfig
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
-from exporters.model_manifest import read_manifest
+from exporters.model_manifest import MANIFEST, Manifest, read_manifest
 from exporters.model_store import load_model, resolve_model
 from exporters.publisher import KafkaPublisher, Publisher
 from exporters.vector_store import CollectionNames, VectorStore
@@ -36,8 +38,8 @@ from streams.messages import ModelRelease
 from streams.pipeline import InterestPipeline, Policy
 from streams.progress import Progress
 from streams.recommender import Recommender, Stages
-from streams.releases.changeover import Changeover, Worker, find_users, tell
-from streams.releases.loading import Loading
+from streams.releases.changeover import Changeover, Worker, tell
+from streams.releases.loading import Pace, complete, open_released
 from streams.releases.release import model_name
 from streams.releases.topic import read_releases
 from streams.releases.watch import ReleaseWatch
@@ -127,27 +129,40 @@ def covisitation_of(settings: EvidenceSettings) -> CovisitationConfig:
     )
 
 
-def new_evidence(settings: EvidenceSettings) -> Evidence:
-    """Empty arrays with the half-lives of the settings."""
-    lives = HalfLives(
+def half_lives_of(settings: EvidenceSettings) -> HalfLives:
+    """Ages at which evidence counts half, in the pure core's terms."""
+    return HalfLives(
         pairs=settings.age_half_life_days * DAY_SECONDS,
         popularity=settings.popularity_half_life_days * DAY_SECONDS,
         recent=settings.recent_half_life_hours * 3_600,
     )
-    return Evidence(settings.neighbours, lives)
 
 
-def stages_of(settings: RankingSettings) -> Stages:
-    """Candidates and ranking, in the recommender's terms."""
-    return Stages(
-        two_stage=settings.two_stage,
+def new_evidence(settings: EvidenceSettings) -> Evidence:
+    """Empty arrays with the half-lives of the settings."""
+    return Evidence(settings.neighbours, half_lives_of(settings))
+
+
+def counts_of(settings: RankingSettings) -> CandidateCounts:
+    """Candidates of each source, in the pure core's terms."""
+    return CandidateCounts(
         dense=settings.dense_candidates,
         covisited=settings.covisited_candidates,
         trending=settings.trending_candidates,
         new=settings.new_candidates,
         again=settings.again_candidates,
-        ranked_from=settings.ranked_from_events,
     )
+
+
+def stages_of(settings: RankingSettings) -> Stages:
+    """Candidates and ranking, in the recommender's terms."""
+    return Stages(counts_of(settings), settings.two_stage, settings.ranked_from_events)
+
+
+def replay_of(settings: Settings) -> ReplayConfig:
+    """What an offline copy of the worker must share with it."""
+    evidence = settings.evidence
+    return ReplayConfig(covisitation_of(evidence), half_lives_of(evidence), counts_of(settings.ranking))
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -193,43 +208,39 @@ def open_serving(
     The model is the champion of ``release``, where that can be used, else the one in ``model.path``. Raises
     ``FreshetError``s that say what is missing.
     """
-    metrics = Metrics()
-    store = open_store(settings.qdrant)
-    generation = _released(settings, store, metrics, release) if release else None
-    if generation is None:
-        generation = open_generation(settings, store)
+    metrics, store = Metrics(), open_store(settings.qdrant)
+    manifest = read_manifest(resolve_model(settings.model.path))
+    generation = _released(settings, store, metrics, release, manifest) if release else None
+    generation = generation or open_generation(settings, store)
+    released = [release.champion.version, *release.lineage] if release else []
+    known = [*released, manifest.version, *_parent(settings, manifest)]
+    earlier = [CollectionNames.of(one, settings.qdrant.collection_prefix) for one in known]
+    complete(store, earlier, generation, metrics)
     log.info("model %s, %d items in the store", generation.version, generation.replica.catch_up())
-    serving = Serving(store, generation, publisher, metrics, executor)
-    if release is not None:
-        find_users(serving, release, settings.qdrant.collection_prefix)
-        bootstrap = model_facts(settings)[1]
-        serving.versions += (bootstrap,) if store.has_users(bootstrap) else ()
-    return serving
+    versions = tuple(one for one in dict.fromkeys(earlier) if store.has_users(one))
+    return Serving(store, generation, publisher, metrics, executor, versions=versions)
+
+
+def _parent(settings: Settings, manifest: Manifest) -> list[str]:
+    """The version that ``manifest``'s was trained from, where it lies beside it and encodes texts alike."""
+    folder = resolve_model(settings.model.path).parent / (manifest.parent or "none")
+    same = (folder / MANIFEST).is_file() and read_manifest(folder).text_digest == manifest.text_digest
+    return [manifest.parent] if manifest.parent and same else []
 
 
 def _released(
-    settings: Settings, store: VectorStore, metrics: Metrics, release: ModelRelease
+    settings: Settings, store: VectorStore, metrics: Metrics, release: ModelRelease, here: Manifest
 ) -> Generation | None:
-    """The champion with all items; ``None``, and a line in the log, where it cannot be used."""
-    manifest = read_manifest(resolve_model(settings.model.path))
-    if release.champion.version == manifest.version:
+    """The champion; ``None``, and a line in the log, where it cannot be used. ``here``: of ``model.path``."""
+    if release.champion.version == here.version:
         return None
-    loading = Loading(store, release.champion, metrics)
     opener = partial(open_generation, settings, store)
     try:
-        generation = loading.open(settings.model.cache, opener, manifest.text_digest)
-        for version in (*release.lineage, manifest.version):
-            source = CollectionNames.of(version, settings.qdrant.collection_prefix)
-            if source != generation.names and store.has_users(source):
-                # A worker that ended while it filled them left fewer.
-                if store.count_items(generation.names) < store.count_items(source):
-                    loading.fill(source, generation)
-                break
+        return open_released(release.champion, settings.model.cache, opener, here.text_digest, Pace())
     except ReleaseRefused as error:
         metrics.release_refusals.labels(error.reason).inc()
         log.error("release %d refused (%s): %s", release.number, error.reason, error)
         return None
-    return generation
 
 
 @contextmanager

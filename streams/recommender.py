@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from encoders.candidates import had
+from encoders.candidates import CandidateCounts, had
 from encoders.config import DAY_SECONDS
 from encoders.diversity import NO_ITEM
 from encoders.dot_products import dot_products
@@ -42,14 +42,10 @@ AGAINST = frozenset({EventType.DISLIKE})
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """How many candidates each source gives, and whether a second stage ranks them."""
+    """Candidates of each source, and whether a second stage ranks them."""
 
+    counts: CandidateCounts = CandidateCounts()
     two_stage: bool = True
-    dense: int = 50
-    covisited: int = 60
-    trending: int = 10
-    new: int = 10
-    again: int = 50
     ranked_from: float = 0.0
     """Events an item, on average, from which on the ranker orders the candidates: before, the plain score."""
 
@@ -188,25 +184,25 @@ class Recommender:
     def _dense_wanted(self, scenario: Scenario) -> int:
         if not self._stages.two_stage:
             return SHORTLIST * scenario.k if scenario.reorders else scenario.k
-        return max(self._stages.dense, scenario.k) if "interest" in scenario.sources else 0
+        return max(self._stages.counts.dense, scenario.k) if "interest" in scenario.sources else 0
 
     def _candidates(
         self, scenario: Scenario, asked: Sequence[Asked], dense: Integers, histories: Histories
     ) -> Integers:
         """Rows of all sources that the scenario permits, [b, c], padded."""
-        stages, sources = self._stages, [dense]
+        counts, sources = self._stages.counts, [dense]
         if "covisited" in scenario.sources:
             # More, since some are hidden; what is too much is cut again.
-            wanted = stages.covisited + min(SPARE, max(len(one.query.hidden) for one in asked))
+            wanted = counts.covisited + min(SPARE, max(len(one.query.hidden) for one in asked))
             newest = histories.newest(DETAILED)
             sources.append(covisited(newest, self._replica.evidence.neighbours(), wanted))
         if scenario.repeats:
-            sources.append(had(histories, stages.again))
+            sources.append(had(histories, counts.again))
         shared = []
         if "trending" in scenario.sources:
-            shared.append(self._popular.trending()[0][: stages.trending])
+            shared.append(self._popular.trending()[0][: counts.trending])
         if "new" in scenario.sources:
-            shared.append(self._popular.new()[: stages.new])
+            shared.append(self._popular.new()[: counts.new])
         if shared:
             sources.append(np.tile(np.concatenate(shared), (len(asked), 1)))
         return self._permitted(scenario, asked, joined(*sources))

@@ -9,12 +9,15 @@ import numpy as np
 from encoders.batching import sequences_of
 from encoders.candidates import Retrieved, Retriever, catalogue_of, interests_of, newest_first
 from encoders.covisitation import CovisitationConfig
+from encoders.diversity import mmr, scaled
 from encoders.evaluation.methods import Histories
 from encoders.evaluation.metrics import Scores
 from encoders.events import EventType
 from encoders.runtime import ServingModel, Vector
 
 Rank = Callable[[Vector], Vector | None]
+DIVERSE = 60
+"""Best items that diversity orders anew."""
 
 
 class TwoStage:
@@ -30,10 +33,13 @@ class TwoStage:
         text_vectors: Vector,
         rank: Rank | None = None,
         config: CovisitationConfig | None = None,
+        diversity: float = 0.0,
     ) -> None:
-        """``text_vectors`` [n_items, text_dim]; ``rank`` takes features [b, c, F] to scores [b, c]."""
+        """``text_vectors`` [n_items, text_dim]; ``rank`` takes features [b, c, F] to scores [b, c];
+        ``diversity`` 0 to 1: strength of maximal marginal relevance.
+        """
         self.name = name
-        self._model, self._rank = model, rank
+        self._model, self._rank, self._diversity = model, rank, diversity
         self._vectors = model.item_vectors(text_vectors)
         self._config = config or CovisitationConfig()
         self._retriever: Retriever | None = None
@@ -51,7 +57,8 @@ class TwoStage:
         events = sequences_of(histories, EventType.PURCHASE)
         interests = interests_of(self._model, self._vectors, events)
         found = self._retriever.batches(newest_first(events), interests)
-        return np.concatenate([self._lifted(batch) for batch in found])
+        scores = np.concatenate([self._lifted(batch) for batch in found])
+        return diverse(scores, self._vectors, self._diversity) if self._diversity else scores
 
     def _lifted(self, batch: Retrieved) -> Scores:
         ranked = self._rank(batch.features) if self._rank else None
@@ -63,3 +70,16 @@ class TwoStage:
         rows, places = np.nonzero(batch.candidates >= 0)
         scores[rows, batch.candidates[rows, places]] = ranked[rows, places]
         return scores
+
+
+def diverse(scores: Scores, vectors: Vector, strength: float) -> Scores:
+    """Scores [b, n] with the ``DIVERSE`` best of each row in the order of maximal marginal relevance.
+
+    ``vectors`` [n, d], unit length.
+    """
+    best = np.argsort(-scores, axis=1)[:, :DIVERSE]  # [b, m]
+    values = np.take_along_axis(scores, best, axis=1)
+    order = mmr(scaled(values), vectors[best], strength, best.shape[1])
+    found = scores.copy()
+    np.put_along_axis(found, np.take_along_axis(best, order, axis=1), values, axis=1)
+    return found

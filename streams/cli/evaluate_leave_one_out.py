@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-import numpy as np
 
 from encoders.datasets import Dataset, LeaveOneOut
 from encoders.errors import ModelError, SettingsError
 from encoders.evaluation.collaborative import Covisitation, SessionNeighbours
 from encoders.evaluation.leave_one_out import evaluate as leave_one_out
 from encoders.evaluation.methods import Method, Popularity
-from encoders.features import mask_without
 from streams.cli.evaluate_output import Output, Report, Row, print_json, write_report
+from streams.cli.pretrain import training_sequences
 
 if TYPE_CHECKING:
     from encoders.evaluation.two_stage import Rank
+    from encoders.ranker import RankerConfig, RankingRows
     from encoders.runtime import ServingModel, Vector
 
 METHODS = (
@@ -51,6 +51,7 @@ class Settings:
     rows: int
     without: tuple[str, ...]
     train_only: bool
+    ablation: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,13 @@ def evaluate(
     """
     chosen = _chosen(methods, model)
     with TemporaryDirectory(prefix="freshet-evaluate-") as scratch:
-        texts = None if set(chosen) <= WITHOUT_MODEL else _read_texts(data, model, Path(scratch))
+        counting = set(chosen) <= WITHOUT_MODEL and not settings.ablation
+        texts = None if counting else _read_texts(data, model, Path(scratch))
         rows: list[Row] = []
-        for method in _methods(chosen, data, split, model, texts, Path(scratch), settings):
+        compared = _methods(chosen, data, split, model, texts, Path(scratch), settings)
+        if settings.ablation and texts is not None:
+            compared = _parts(data, texts, settings)
+        for method in compared:
             found = leave_one_out(
                 method,
                 split,
@@ -160,24 +165,39 @@ def _rank(
         if start.ranker_graph is None:
             raise ModelError("this model has no ranker: train one with `freshet train-ranker`")
         return start.rank
+    from encoders.ranker import rank_with, train_ranker
+
+    rows = _ranking_rows(data, start, text_vectors, settings).without(settings.without)
+    return rank_with(train_ranker([rows], _ranker_config(settings), _progress).ranker)
+
+
+def _parts(data: Dataset, texts: _Texts, settings: Settings) -> Iterator[Method]:
+    """The two stages taken apart."""
+    from encoders.evaluation.ablation import orderings
+    from encoders.evaluation.two_stage import TwoStage
+
+    rows = _ranking_rows(data, texts.model, texts.vectors, settings)
+    config = _ranker_config(settings)
+    for name, ordering in orderings(rows, config, repeats=False, progress=_progress):
+        yield TwoStage(name, texts.model, texts.vectors, ordering.rank, diversity=ordering.diversity)
+
+
+def _ranking_rows(
+    data: Dataset, start: ServingModel, text_vectors: Vector, settings: Settings
+) -> RankingRows:
     from encoders.covisitation import CovisitationConfig
-    from encoders.ranker import RankerConfig, rank_with, train_ranker
     from encoders.ranking_rows import ranking_rows
-    from streams.cli.pretrain import training_sequences
 
     known = training_sequences(data, settings.seed)
-    rows = ranking_rows(
-        start,
-        start.item_vectors(text_vectors),
-        known,
-        CovisitationConfig(),
-        max_rows=settings.rows,
-        seed=settings.seed,
-    )
-    mask = mask_without(settings.without)
-    np.multiply(rows.features, mask, out=rows.features)
-    rank = rank_with(train_ranker([rows], RankerConfig(seed=settings.seed), _progress).ranker)
-    return lambda features: rank(features * mask)
+    vectors = start.item_vectors(text_vectors)
+    config = CovisitationConfig()
+    return ranking_rows(start, vectors, known, config, max_rows=settings.rows, seed=settings.seed)
+
+
+def _ranker_config(settings: Settings) -> RankerConfig:
+    from encoders.ranker import RankerConfig
+
+    return RankerConfig(seed=settings.seed)
 
 
 def _make_untrained(data: Dataset, scratch: Path) -> Path:

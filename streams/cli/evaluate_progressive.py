@@ -20,11 +20,14 @@ from encoders.evaluation.progressive_figures import GROUPS, Figures, difference,
 from encoders.evaluation.timeline import Stage, Timeline, Vectors, timeline_of
 from streams.cli.evaluate_output import Output, Report, Row, print_json, write_report
 from streams.cli.evaluate_sasrec import SASREC, sasrec, tune_sasrec
+from streams.cli.evaluate_two_stage import Training, ablated, two_stage
 from streams.cli.training_progress import TrainingBar
 
 TEXT = "decayed-text"
 FRESHET = "freshet"
 """The running pipeline itself; needs --model."""
+TWO_STAGE = "two-stage"
+"""Its offline copy; needs --model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Options:
     seed: int
     tune: bool
     sasrec_python: Path | None
+    ablation: Training | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,18 @@ def evaluate(data: Dataset, options: Options, output: Output) -> None:
 
     Raises ``DataError`` where the data has no times, ``SettingsError`` for an unknown method.
     """
+    if options.ablation is not None and options.model is None:
+        raise SettingsError("--ablation replays a model: name it with --model")
     timeline = timeline_of(data)
     chosen = _available(_chosen(options, timeline), options)
     vectors = _text_vectors(data, options.model) if TEXT in chosen or options.model else None
     past, future = timeline.events.split(QUANTILE)
     stage = timeline.stage(float(future.seconds[0]), vectors)
     with TrainingBar() as bar:
-        outcomes = [_evaluate(name, timeline, vectors, options, bar) for name in chosen]
+        if options.ablation is not None:
+            outcomes = _ablation(timeline, vectors, options, bar)
+        else:
+            outcomes = [_evaluate(name, timeline, vectors, options, bar) for name in chosen]
     best = max(outcomes, key=lambda outcome: outcome.figures["all"]["ndcg_at_10"])
     if output.as_json:
         print_json(_as_json(outcome, best, timeline, stage, options) for outcome in outcomes)
@@ -70,7 +79,7 @@ def evaluate(data: Dataset, options: Options, output: Output) -> None:
 
 
 def _chosen(options: Options, timeline: Timeline) -> list[str]:
-    own = [FRESHET] if options.model else []
+    own = [FRESHET, TWO_STAGE] if options.model else []
     known = [*names_for(timeline), *([SASREC] if options.sasrec_python else []), *own]
     if options.methods in (None, "all"):
         return known
@@ -114,6 +123,24 @@ def _evaluate(
     return _Outcome(name, settings, replayed, figures(replayed, past, stage, vectors, seed=options.seed))
 
 
+def _ablation(
+    timeline: Timeline, vectors: Vectors | None, options: Options, bar: TrainingBar
+) -> list[_Outcome]:
+    """Everything that the ablation compares, in one replay."""
+    assert options.model is not None
+    assert options.ablation is not None
+    past, future = timeline.events.split(QUANTILE)
+    stage = timeline.stage(float(future.seconds[0]), vectors)
+    method = ablated(options.model, timeline, past, stage, options.ablation, bar.update)
+    first, _ = run(
+        method, timeline, vectors, progress=lambda done, total: bar.update("replay", done, total, "baskets")
+    )
+    return [
+        _Outcome(name, {}, one, figures(one, past, stage, vectors, seed=options.seed))
+        for name, one in method.replays(first).items()
+    ]
+
+
 @contextmanager
 def _made(name: str, settings: Settings, timeline: Timeline, options: Options) -> Iterator[ProgressiveMethod]:
     if name == FRESHET and options.model is not None:
@@ -121,6 +148,8 @@ def _made(name: str, settings: Settings, timeline: Timeline, options: Options) -
 
         with closing(RunningPipeline(options.model, timeline)) as pipeline:
             yield pipeline
+    elif name == TWO_STAGE and options.model is not None:
+        yield two_stage(options.model, timeline)
     elif name == SASREC and options.sasrec_python is not None:
         yield sasrec(timeline, options.sasrec_python, options.seed, settings)
     else:

@@ -17,6 +17,7 @@ from encoders.events import Item
 from exporters.model_manifest import Manifest, read_manifest
 from exporters.model_store import load_model, resolve_model
 from streams.cli.training_progress import TrainingBar, import_factory
+from streams.cli.until import UNTIL, past_of
 from streams.messages import ItemMessage
 
 MAX_LINE_BYTES = 1_048_576
@@ -31,6 +32,7 @@ def model() -> None:
 @model.command()
 @click.option("--catalog", type=PATH, help="items.jsonl: one JSON object a line, as in the topic `items`.")
 @click.option("--dataset", nargs=2, metavar="NAME PATH", help=f"Items of a data set: {', '.join(NAMES)}.")
+@click.option("--until", metavar="SHARE|TIME", help=UNTIL + " For evaluation.")
 @click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
 @click.option("--dim", type=click.IntRange(2, 4096), default=128, show_default=True, help="Dimensions.")
 @click.option("--max-tokens", type=click.IntRange(8, 8192), default=128, show_default=True, help="Of a text.")
@@ -39,6 +41,7 @@ def model() -> None:
 def init(
     catalog: Path | None,
     dataset: tuple[str, str] | None,
+    until: str | None,
     out: Path,
     dim: int,
     max_tokens: int,
@@ -53,7 +56,7 @@ def init(
     where a line of items.jsonl is
       {"item_id": "A1", "title": "Tea pot", "description": "1.2 litres", "categories": ["Kitchen"]}
     """
-    name, items = _read_items(catalog, dataset)
+    name, items = _read_items(catalog, dataset, until)
     factory = import_factory()
     config = ModelConfig(dim=dim, max_tokens=max_tokens)
     with TrainingBar() as bar:
@@ -111,11 +114,17 @@ def _window(manifest: Manifest) -> str:
     return f"{data.items:,} items and {data.interactions:,} interactions{source}"
 
 
-def _read_items(catalog: Path | None, dataset: tuple[str, str] | None) -> tuple[str, list[Item]]:
+def _read_items(
+    catalog: Path | None, dataset: tuple[str, str] | None, until: str | None
+) -> tuple[str, list[Item]]:
     if (catalog is None) == (dataset is None):
         raise SettingsError("name one source of items: --catalog items.jsonl, or --dataset NAME PATH")
     if dataset is not None:
-        return dataset[0], load(dataset[0], Path(dataset[1])).items
+        data = load(dataset[0], Path(dataset[1]))
+        known = [True] * len(data.items) if until is None else past_of(data, until)[1].arrived
+        return dataset[0], [item for item, there in zip(data.items, known) if there]
+    if until is not None:
+        raise SettingsError("--until belongs to --dataset: a catalogue has no times")
     assert catalog is not None
     return "", read_catalogue(catalog)
 

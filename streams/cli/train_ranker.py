@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,15 +12,17 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from encoders.covisitation import CovisitationConfig
 from encoders.datasets import NAMES, Dataset, load
-from encoders.errors import DataError, SettingsError
-from encoders.evaluation.timeline import Events, Floats, Stage, timeline_of
+from encoders.features import GROUPS
+from encoders.replayed_worker import ReplayConfig
 from exporters.model_manifest import DataWindow
 from exporters.model_store import load_model
 from streams.cli.model import PATH, print_model
 from streams.cli.pretrain import training_sequences
 from streams.cli.training_progress import TrainingBar, import_factory
+from streams.cli.until import UNTIL, past_of
+from streams.composition import replay_of
+from streams.settings import load_settings
 
 if TYPE_CHECKING:
     from encoders.ranker import RankingRows
@@ -39,13 +40,10 @@ if TYPE_CHECKING:
 )
 @click.option("--model", type=PATH, required=True, help="The model that gets the ranker.")
 @click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
-@click.option(
-    "--until",
-    metavar="SHARE|TIME",
-    help="Of data with times only what lies before: a share of the events (0.8) or an ISO time.",
-)
+@click.option("--until", metavar="SHARE|TIME", help=UNTIL)
 @click.option("--own-vectors", is_flag=True, help="Whiten a single data set by itself, too.")
 @click.option("--rows", type=click.IntRange(20), default=10_000, show_default=True, help="Users a data set.")
+@click.option("--without", multiple=True, type=click.Choice(list(GROUPS)), help="Features to do without.")
 @click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="At most.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same weights.")
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU.")
@@ -57,6 +55,7 @@ def train_ranker(
     until: str | None,
     own_vectors: bool,
     rows: int,
+    without: tuple[str, ...],
     epochs: int,
     seed: int,
     threads: int,
@@ -66,8 +65,10 @@ def train_ranker(
 
     It learns which of a user's candidates came next: in the validation part of a published split, with
     co-visitation and popularity counted from what came before alone; in data with times, all along the
-    stream, with the evidence as it was. With one data set, vectors come from the model as it is; with
-    several, each is whitened by itself and the text tower is shared.
+    stream, with the evidence as it was. Evidence and candidates are as the settings [evidence] and [ranking]
+    say (FRESHET_CONFIG, FRESHET_EVIDENCE__WINDOW and so on): give the worker the same. With one data set,
+    vectors come from the model as it is; with several, each is whitened by itself and the text tower is
+    shared.
 
     \b
     Examples:
@@ -79,11 +80,13 @@ def train_ranker(
     files = importlib.import_module("exporters.ranker_files")
     loaded = [load(name, Path(path)) for name, path in datasets]
     config = training.RankerConfig(seed=seed, epochs=epochs, threads=threads)
+    replayed = replay_of(load_settings())
     with TrainingBar() as bar:
         sources = [
-            _rows(data, model, until, own_vectors or len(loaded) > 1, rows, seed, threads, bar)
+            _rows(data, model, until, own_vectors or len(loaded) > 1, rows, seed, threads, replayed, bar)
             for data in loaded
         ]
+        sources = [source.without(without) for source in sources]
         outcome = training.train_ranker(sources, config, bar.update)
     data = DataWindow(dataset="+".join(name for name, _ in datasets), interactions=outcome.rows)
     metrics = {"ranker_held_out_ndcg_at_10": outcome.ndcg_at_10, "ranker_rows": float(outcome.rows)}
@@ -98,6 +101,7 @@ def _rows(
     rows: int,
     seed: int,
     threads: int,
+    replayed: ReplayConfig,
     bar: TrainingBar,
 ) -> RankingRows:
     """One data set's rows; ``own``: with vectors whitened on what of this data set's catalogue is known."""
@@ -106,7 +110,7 @@ def _rows(
     from encoders.ranking_rows import ranking_rows
     from exporters.model_factory import make_untrained
 
-    timed = None if data.split is not None or data.ordered else _past(data, until)
+    timed = None if data.split is not None or data.ordered else past_of(data, until)
     text_vectors = load_model(model, threads=threads).encode_texts([item.text for item in data.items])
     known = np.ones(len(data.items), np.bool_) if timed is None else timed[1].arrived
     with TemporaryDirectory(prefix="freshet-ranker-") as scratch:
@@ -120,46 +124,14 @@ def _rows(
         if timed is not None:
             past, stage = timed[0], replace(timed[1], text_vectors=text_vectors)
             return progressive_rows(
-                serving, past, stage, data.items, max_rows=rows, seed=seed, progress=bar.update
+                serving, past, stage, data.items, replayed, max_rows=rows, seed=seed, progress=bar.update
             )
         return ranking_rows(
             serving,
             serving.item_vectors(text_vectors),
             training_sequences(data, seed),
-            CovisitationConfig(),
+            replayed.covisitation,
             max_rows=rows,
             seed=seed,
             progress=bar.update,
         )
-
-
-def _past(data: Dataset, until: str | None) -> tuple[Events, Stage]:
-    """The events before ``until`` and the stage at that time; all events without it."""
-    timeline = timeline_of(data)
-    seconds = timeline.events.seconds
-    end = float(seconds[-1]) + 1.0 if until is None else _end(until, seconds)
-    past = timeline.events[: int(np.searchsorted(seconds, end))]
-    if not len(past):
-        raise DataError(f"no event of {data.name} lies before {until}: choose a later --until")
-    return past, timeline.stage(end)
-
-
-def _end(until: str, seconds: Floats) -> float:
-    """The time that ``--until`` means, in seconds since 1970-01-01 UTC."""
-    try:
-        share = float(until)
-    except ValueError:
-        return _time(until)
-    if not 0.0 < share <= 1.0:
-        raise SettingsError(f"--until {until}: a share of the events lies above 0 and not above 1")
-    return float(seconds[int(share * len(seconds))]) if share < 1.0 else float(seconds[-1]) + 1.0
-
-
-def _time(until: str) -> float:
-    try:
-        time = datetime.fromisoformat(until)
-    except ValueError as error:
-        raise SettingsError(
-            f"--until {until!r}: give a share such as 0.8 or a time such as 2011-10-01"
-        ) from error
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from encoders.errors import DataError
-from encoders.features import FEATURES
+from encoders.features import FEATURES, GROUPS
 from encoders.ranker import Ranker, RankerConfig, RankingRows, join_rows, listwise_loss, train_ranker
 
 QUICK = RankerConfig(epochs=6, hidden=8, batch_size=16, learning_rate=0.01, threads=1)
@@ -75,6 +75,18 @@ def test_domains_with_fewer_candidates_are_padded():
     joined = join_rows([rows(3, candidates=4), rows(2, candidates=6)])
     assert joined.features.shape == (5, 6, len(FEATURES))
     assert joined.real.sum(axis=1).tolist() == [3, 3, 3, 5, 5]
+
+
+def test_rows_are_taken_whole_and_groups_of_features_left_out():
+    some = rows(5)
+    taken = some.take(np.array([3, 1]))
+    np.testing.assert_array_equal(taken.features, some.features[[3, 1]])
+    np.testing.assert_array_equal(taken.targets, some.targets[[3, 1]])
+    left = some.without(["content", "user"]).features
+    gone = [FEATURES.index(name) for group in ("content", "user") for name in GROUPS[group]]
+    assert not left[:, :, gone].any()
+    kept = np.delete(np.arange(len(FEATURES)), gone)
+    np.testing.assert_array_equal(left[:, :, kept], some.features[:, :, kept])
 
 
 def test_too_few_rows_are_refused():

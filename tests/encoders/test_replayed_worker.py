@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from encoders.candidates import CandidateCounts
 from encoders.covisitation import CovisitationConfig, Visit, pairs_of
 from encoders.errors import DataError
 from encoders.evaluation.progressive import replay
-from encoders.evaluation.progressive_two_stage import ProgressiveTwoStage
+from encoders.evaluation.progressive_two_stage import Ordering, ProgressiveTwoStage
 from encoders.evaluation.timeline import Events, Stage, baskets_of
 from encoders.events import Item
-from encoders.evidence import Entries, Evidence, half_lives_of
+from encoders.evidence import Entries, Evidence
 from encoders.features import FEATURES
 from encoders.progressive_rows import progressive_rows
-from encoders.replayed_worker import ReplayedWorker, Sources
+from encoders.replayed_worker import ReplayConfig, ReplayedWorker
 from encoders.runtime import ServingModel
 
 N, USERS, E = 40, 6, 120
@@ -39,7 +40,7 @@ def stage_of(model: ServingModel, events: Events, repeats: bool = True) -> Stage
 
 
 def learned(model: ServingModel, events: Events, at_once: int, **more: bool) -> ReplayedWorker:
-    worker = ReplayedWorker(model, stage_of(model, events, **more), ITEMS, CONFIG)
+    worker = ReplayedWorker(model, stage_of(model, events, **more), ITEMS, ReplayConfig(CONFIG))
     baskets = baskets_of(events)
     for start in range(0, len(baskets), at_once):
         worker.learn(baskets[start : start + at_once])
@@ -49,7 +50,7 @@ def learned(model: ServingModel, events: Events, at_once: int, **more: bool) -> 
 @pytest.mark.parametrize("at_once", [1, 7, 1_000])
 def test_evidence_is_what_the_pairs_of_single_events_come_to(serving_model: ServingModel, at_once: int):
     events = stream()
-    expected = Evidence(CONFIG.neighbours, half_lives_of(CONFIG))
+    expected = Evidence(CONFIG.neighbours)
     expected.grow(N)
     pasts: dict[int, list[Visit[int]]] = {}
     for basket in baskets_of(events):
@@ -85,7 +86,7 @@ def test_interests_are_those_of_the_models_graph_for_whole_histories(serving_mod
     items, times = events.items[own][order], events.seconds[own][order]
     gaps = np.diff(times, prepend=times[0]).astype(np.float32)
     types, lengths = events.event_types[own][order], np.array([len(items)])
-    vectors = worker._vectors[items]
+    vectors = worker.vectors[items]
     expected = serving_model.prefill(vectors[None], types[None], gaps[None], lengths)[1]
     np.testing.assert_allclose(worker._interests[2], expected[0], atol=1e-5)
 
@@ -114,9 +115,8 @@ def test_what_a_user_had_is_a_candidate_only_where_a_data_set_repeats(serving_mo
 
 def test_a_user_without_events_is_offered_what_is_trending_and_new(serving_model: ServingModel):
     events = stream()
-    worker = ReplayedWorker(
-        serving_model, stage_of(serving_model, events), ITEMS, CONFIG, Sources(trending=3, new=2)
-    )
+    config = ReplayConfig(counts=CandidateCounts(trending=3, new=2))
+    worker = ReplayedWorker(serving_model, stage_of(serving_model, events), ITEMS, config)
     worker.learn(baskets_of(events))
     stranger = worker.ask(USERS - 1, float(events.seconds[-1]))
     assert len(stranger.candidates) >= 3
@@ -127,9 +127,7 @@ def test_a_user_without_events_is_offered_what_is_trending_and_new(serving_model
 def test_rows_ask_before_they_learn(serving_model: ServingModel):
     events = stream()
     fresh = replace(events, users=np.arange(E) % USERS, items=np.arange(E) % N)  # nobody has an item twice
-    rows = progressive_rows(
-        serving_model, fresh, stage_of(serving_model, fresh, repeats=False), ITEMS, config=CONFIG
-    )
+    rows = progressive_rows(serving_model, fresh, stage_of(serving_model, fresh, repeats=False), ITEMS)
     assert rows.targets.any(axis=1).all()
     assert (rows.real | ~rows.targets).all()
     assert not rows.features[rows.targets][:, FEATURES.index("seen")].any()
@@ -137,9 +135,9 @@ def test_rows_ask_before_they_learn(serving_model: ServingModel):
 
 def test_a_stream_without_anything_to_ask_is_refused(serving_model: ServingModel):
     events = stream()[:1]
-    sources = Sources(0, 0, 0, 0, 0)
+    config = ReplayConfig(counts=CandidateCounts(0, 0, 0, 0, 0))
     with pytest.raises(DataError, match="nothing to learn"):
-        progressive_rows(serving_model, events, stage_of(serving_model, events), ITEMS, sources=sources)
+        progressive_rows(serving_model, events, stage_of(serving_model, events), ITEMS, config)
 
 
 def test_the_method_lists_what_the_worker_ranks(serving_model: ServingModel):
@@ -151,3 +149,29 @@ def test_the_method_lists_what_the_worker_ranks(serving_model: ServingModel):
     found = replay(method, past, future, stage)
     assert (found.lists[:, 0] >= 0).all()
     assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in found.lists)
+
+
+def test_strangers_are_listed_what_trends(serving_model: ServingModel):
+    events = stream()[:30]
+    worker = ReplayedWorker(serving_model, stage_of(serving_model, events), ITEMS)
+    worker.learn([basket for basket in baskets_of(events) if basket.user != 5])
+    now = float(events.seconds[-1])
+    found, _ = worker.ask(5, now).best(lambda features: features[:, :, 0], 3)
+    recent = worker._evidence.recent(now)
+    assert recent[found].tolist() == sorted(recent.tolist(), reverse=True)[:3]
+
+
+def test_orderings_share_one_replay(serving_model: ServingModel):
+    events = stream()
+    past, future = events.split(0.6)
+    stage = replace(stage_of(serving_model, events), split_seconds=float(future.seconds[0]))
+    by_price = Ordering(lambda features: -features[:, :, FEATURES.index("price")])
+    both = {"two-stage": Ordering(serving_model.rank), "price": by_price}
+    method = ProgressiveTwoStage(serving_model, ITEMS, orderings=both)
+    method.fit(past, stage)
+    found = method.replays(replay(method, past, future, stage))
+    for name, ordering in both.items():
+        alone = ProgressiveTwoStage(serving_model, ITEMS, orderings={name: ordering})
+        alone.fit(past, stage)
+        np.testing.assert_array_equal(found[name].lists, replay(alone, past, future, stage).lists)
+    assert (found["price"].lists != found["two-stage"].lists).any()

@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from encoders.candidates import CandidateCounts
 from encoders.covisitation import CovisitationConfig
 from encoders.events import EventType
 from encoders.features import FEATURES, Floats
@@ -30,7 +31,7 @@ from tests.fakes.kafka_messages import NOW_MS, click, event, item, message, purc
 from tests.fakes.wired_worker import NEAREST, POLICY, WiredWorker
 
 COLLECTING = replace(POLICY, covisitation=CovisitationConfig())
-TWO_STAGES = Stages(dense=100, covisited=100, trending=20, new=20)
+TWO_STAGES = Stages(CandidateCounts(dense=100, covisited=100, trending=20, new=20))
 CATEGORIES, BRANDS = ("Tools", "Toys", "Food"), ("Acme", "Bolt", "Cozy", "Dawn")
 ALL = Scenario(k=40)
 
@@ -392,7 +393,7 @@ class TestSources:
         assert set(new) == {f"i{n:02d}" for n in range(20, 40)}
 
     def test_the_nearest_are_the_nearest_of_those_for_sale(self) -> None:
-        worker = opened(Stages(dense=3, covisited=100, trending=20, new=20))
+        worker = opened(Stages(CandidateCounts(dense=3, covisited=100, trending=20, new=20)))
         scenario = Scenario(k=3, sources=("interest",))
         everything = ids(ask(worker, replace(scenario, k=40), visitor(worker, "i20")))
         asyncio.run(away(worker, "delisted", *everything[:10]))
@@ -404,7 +405,7 @@ class TestSources:
         assert set(found) == (set(VISITED) | {f"i{n:02d}" for n in range(20)}) - {"i01"}
 
     def test_more_may_be_asked_for_than_the_nearest_candidates(self) -> None:
-        worker = opened(Stages(dense=3, covisited=100, trending=20, new=20))
+        worker = opened(Stages(CandidateCounts(dense=3, covisited=100, trending=20, new=20)))
         found = ask(worker, Scenario(k=30, sources=("interest",)), visitor(worker, "i01"))
         assert len(found) == 30
         worker.close()

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from encoders.errors import SettingsError
 from encoders.evaluation.baselines import BASELINES
+from encoders.features import GROUPS as FEATURE_GROUPS
 from streams.cli import evaluate_progressive
 from streams.cli.evaluate import evaluate
 from streams.cli.evaluate_output import Output, Report, as_markdown, check_output, write_report
@@ -193,6 +194,27 @@ def test_lists_of_another_environment_are_replayed_like_the_others(shop):
     found = json.loads(line)
     assert found["method"] == "sasrec"
     assert found["all"]["hit_rate_at_10"] > 0
+
+
+def test_the_ablation_needs_a_model(shop):
+    with pytest.raises(SettingsError, match="name it with --model"):
+        run("--dataset", f"online-retail:{shop}", "--ablation")
+
+
+def test_the_ablation_has_a_line_a_part(shop, untrained_model):
+    options = ["--model", untrained_model, "--ablation", "--rows", "40", "--epochs", "1", "--json"]
+    lines = [json.loads(line) for line in run("--dataset", f"online-retail:{shop}", *options).splitlines()]
+    names = [line["method"] for line in lines]
+    assert names[:3] == ["dense", "co-visitation", "fusion"]
+    assert [f"ranker without {group}" for group in FEATURE_GROUPS] == names[3 : 3 + len(FEATURE_GROUPS)]
+    assert len({line["all"]["cases"] for line in lines}) == 1
+
+
+def test_the_offline_copy_ranks_as_the_running_pipeline_does(shop, untrained_model):
+    options = ["--model", untrained_model, "--methods", "freshet,two-stage", "--json"]
+    lines = [json.loads(line) for line in run("--dataset", f"online-retail:{shop}", *options).splitlines()]
+    running, copy = (line["all"]["ndcg_at_10"] for line in lines)
+    assert copy == pytest.approx(running, rel=0.05)
 
 
 def test_the_running_pipeline_is_a_method_where_a_model_is_named(shop, untrained_model):

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from encoders.errors import DataError, FreshetError, SettingsError
 from streams.cli import cli
-from streams.cli.model import read_catalogue
+from streams.cli.model import _read_items, read_catalogue
 
 LINE = '{"item_id": "A1", "title": "Tea pot", "categories": ["Kitchen"], "price": 9.5, "colour": "red"}'
 
@@ -34,6 +34,22 @@ def test_line_that_is_no_item_is_named_by_its_number(tmp_path: Path, line: str) 
     path.write_bytes(LINE.encode() + b"\n" + line.encode("utf-8", "surrogateescape") + b"\n")
     with pytest.raises(DataError, match="line 2"):
         read_catalogue(path)
+
+
+def test_a_catalogue_has_no_times(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text(LINE)
+    with pytest.raises(SettingsError, match="--until belongs to --dataset"):
+        cli(
+            ["model", "init", "--catalog", str(tmp_path / "items.jsonl"), "--until", "0.5", "--out", "x"],
+            standalone_mode=False,
+        )
+
+
+def test_items_of_a_data_set_are_those_that_came_before_a_time(tmp_path: Path) -> None:
+    (tmp_path / "u.data").write_text("1\t1\t5\t10\n1\t2\t5\t20\n2\t3\t5\t30\n2\t4\t5\t40\n")
+    (tmp_path / "u.item").write_text("".join(f"{n}|Film {n}|||" + "|0" * 19 + "\n" for n in range(1, 5)))
+    _, items = _read_items(None, ("movielens", str(tmp_path)), "0.5")
+    assert [item.item_id for item in items] == ["1", "2"]
 
 
 def test_empty_and_missing_catalogues_are_refused(tmp_path: Path) -> None:

@@ -89,6 +89,13 @@ def test_data_with_times_are_learned_along_their_stream_up_to_a_time(timed, untr
     assert rows[1] == rows[2] < rows[0]
 
 
+def test_candidates_are_as_the_settings_say(timed, untrained_model, tmp_path, monkeypatch):
+    for source in ("DENSE", "COVISITED", "TRENDING", "NEW", "AGAIN"):
+        monkeypatch.setenv(f"FRESHET_RANKING__{source}_CANDIDATES", "0")
+    with pytest.raises(DataError, match="nothing to learn"):
+        run(timed, untrained_model, tmp_path / "out", name="movielens")
+
+
 @pytest.mark.parametrize("until", ["0", "1.5", "yesterday"])
 def test_an_end_that_means_nothing_is_refused(timed, untrained_model, tmp_path, until):
     with pytest.raises(SettingsError, match="--until"):

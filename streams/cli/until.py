@@ -1,0 +1,48 @@
+"""``--until``: the part of a data set with times that lies before a moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from encoders.datasets import Dataset
+from encoders.errors import DataError, SettingsError
+from encoders.evaluation.timeline import Events, Floats, Stage, timeline_of
+
+UNTIL = "Of data with times only what lies before: a share of the events (0.8) or an ISO time."
+
+
+def past_of(data: Dataset, until: str | None) -> tuple[Events, Stage]:
+    """The events before ``until`` and the stage at that time; all events without it.
+
+    Raises ``SettingsError`` for what is no time, ``DataError`` where nothing lies before it.
+    """
+    timeline = timeline_of(data)
+    seconds = timeline.events.seconds
+    end = float(seconds[-1]) + 1.0 if until is None else _end(until, seconds)
+    past = timeline.events[: int(np.searchsorted(seconds, end))]
+    if not len(past):
+        raise DataError(f"no event of {data.name} lies before {until}: choose a later --until")
+    return past, timeline.stage(end)
+
+
+def _end(until: str, seconds: Floats) -> float:
+    """The time that ``--until`` means, in seconds since 1970-01-01 UTC."""
+    try:
+        share = float(until)
+    except ValueError:
+        return _time(until)
+    if not 0.0 < share <= 1.0:
+        raise SettingsError(f"--until {until}: a share of the events lies above 0 and not above 1")
+    return float(seconds[int(share * len(seconds))]) if share < 1.0 else float(seconds[-1]) + 1.0
+
+
+def _time(until: str) -> float:
+    try:
+        time = datetime.fromisoformat(until)
+    except ValueError as error:
+        raise SettingsError(
+            f"--until {until!r}: give a share such as 0.8 or a time such as 2011-10-01"
+        ) from error
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
