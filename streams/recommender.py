@@ -7,7 +7,7 @@ Where the numbers come from is in ``encoders.two_stage``; this module knows item
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ AGAINST = frozenset({EventType.DISLIKE})
 class Stages:
     """Candidates of each source, and whether a second stage ranks them."""
 
-    counts: CandidateCounts = CandidateCounts()
+    counts: CandidateCounts = field(default_factory=CandidateCounts)
     two_stage: bool = True
     ranked_from: float = 0.0
     """Events an item, on average, from which on the ranker orders the candidates: before, the plain score."""
