@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "streams.cli.demo:demo",
     "evaluate": "streams.cli.evaluate:evaluate",
     "model": "streams.cli.model:model",
+    "models": "streams.cli.models:models",
     "pretrain": "streams.cli.pretrain:pretrain",
     "recommend": "streams.cli.recommend:recommend",
     "replay": "streams.cli.replay:replay",

@@ -20,12 +20,14 @@ from exporters.vector_store import CollectionNames
 from streams.challenger import Challenger
 from streams.generation import Generation
 from streams.messages import ModelAt, ModelRelease
-from streams.releases.loading import WORK_SHARE, Loading, OpenGeneration
+from streams.releases.loading import OpenGeneration, Pace, fill, open_released
 from streams.serving import Serving
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60.0
+WORK_SHARE = 0.5
+"""Share of the time that loading beside a worker takes: events come first."""
 PASSING = ("unreadable", "store")
 """Reasons that may be gone when the release is tried again."""
 
@@ -130,13 +132,14 @@ class Changeover:
     async def _load(self, at: ModelAt) -> Generation:
         """In a thread of its own: those of the pipelines stay free."""
         worker, serving = self._worker, self._worker.serving
-        loading = Loading(serving.store, at, serving.metrics, self._abandoned, WORK_SHARE)
-        tower = serving.generation.text_tower
-        generation = await asyncio.to_thread(loading.open, worker.cache, worker.open_generation, tower)
+        pace, tower = Pace(WORK_SHARE, self._abandoned), serving.generation.text_tower
+        generation = await asyncio.to_thread(
+            open_released, at, worker.cache, worker.open_generation, tower, pace
+        )
         # From now on it hears of every item: what is filled meanwhile never overwrites what is newer.
         async with self._between_batches():
             serving.coming = (*serving.coming, generation)
-        await asyncio.to_thread(loading.fill, serving.names, generation)
+        await asyncio.to_thread(fill, serving.store, serving.names, generation, serving.metrics, pace)
         return generation
 
     async def _change(

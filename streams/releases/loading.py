@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Event
 
@@ -18,76 +18,77 @@ from streams.releases.filling import fill_items, verify_items
 
 OpenGeneration = Callable[[Path], Generation]
 """From a version's folder to a generation with an empty replica."""
-WORK_SHARE = 0.5
-"""Share of the time that loading beside a worker takes: events come first."""
 
 
-class Loading:
-    """One version on its way; it gives up soon after ``abandoned`` is set, since a newer release has come."""
+class Pace:
+    """How much of the time loading may take beside a worker, and whether it is still wanted."""
 
-    def __init__(
-        self,
-        store: VectorStore,
-        at: ModelAt,
-        metrics: Metrics,
-        abandoned: Event | None = None,
-        work_share: float = 1.0,
-    ) -> None:
-        self._store = store
-        self._at = at
-        self._metrics = metrics
+    def __init__(self, work_share: float = 1.0, abandoned: Event | None = None) -> None:
+        """``work_share``: above 0, at most 1; ``abandoned`` is set where a newer release has come."""
         self._rest = (1 - work_share) / work_share
         self._abandoned = abandoned or Event()
 
-    def open(self, cache: Path, open_generation: OpenGeneration, text_tower: str) -> Generation:
-        """Fetch, verify and load the model, and make its collections.
+    def look(self, seconds: float = 0.0) -> None:
+        """Rest after ``seconds`` of work; raises ``ReleaseRefused`` (``superseded``) where abandoned."""
+        if self._abandoned.wait(seconds * self._rest):
+            raise ReleaseRefused("superseded", "a newer release has come")
 
-        Raises ``ReleaseRefused``: as ``fetch_model``, ``manifest`` (another version), ``text_tower`` (other
-        than the running one), ``graph`` (a graph or what it computes), or ``store``.
-        """
-        at = self._at
-        fetched = fetch_model(at.uri, cache, at.digest)
-        self._look(0.0)
-        if fetched.manifest.version != at.version:
-            raise ReleaseRefused("manifest", f"{at.uri} is {fetched.manifest.version}, not {at.version}")
-        if fetched.manifest.text_digest != text_tower:
-            raise ReleaseRefused(
-                "text_tower",
-                f"{at.version} encodes texts otherwise than the model at work: no item could be taken over;"
-                " start workers on it with an empty store instead",
-            )
-        try:
-            generation = open_generation(fetched.folder)
-        except ReleaseRefused:
-            raise
-        except ModelError as error:
-            raise ReleaseRefused("graph", str(error)) from error
-        except StoreError as error:
-            raise ReleaseRefused("store", str(error)) from error
-        self._look(0.0)
-        return generation
 
-    def fill(self, source: CollectionNames, generation: Generation) -> None:
-        """Fill and verify the generation's items from another version's, and read its replica.
+def open_released(
+    at: ModelAt, cache: Path, open_generation: OpenGeneration, text_tower: str, pace: Pace
+) -> Generation:
+    """Fetch, verify and load a model, and make its collections.
 
-        Raises ``ReleaseRefused`` (``store``).
-        """
-        try:
-            self._fill(source, generation)
-            generation.replica.catch_up()
-        except StoreError as error:
-            raise ReleaseRefused("store", f"the items of {self._at.version}: {error}") from error
+    Raises ``ReleaseRefused``: as ``fetch_model``, ``manifest`` (another version), ``text_tower`` (other than
+    the running one), ``graph`` (a graph, or what it computes), or ``store``.
+    """
+    fetched = fetch_model(at.uri, cache, at.digest)
+    pace.look()
+    if fetched.manifest.version != at.version:
+        raise ReleaseRefused("manifest", f"{at.uri} is {fetched.manifest.version}, not {at.version}")
+    if fetched.manifest.text_digest != text_tower:
+        raise ReleaseRefused(
+            "text_tower",
+            f"{at.version} encodes texts otherwise than the model at work: no item could be taken over;"
+            " start workers on it with an empty store instead",
+        )
+    try:
+        return open_generation(fetched.folder)
+    except ModelError as error:
+        raise ReleaseRefused("graph", str(error)) from error
+    except StoreError as error:
+        raise ReleaseRefused("store", str(error)) from error
 
-    def _fill(self, source: CollectionNames, generation: Generation) -> None:
-        since_ms = 0
+
+def fill(
+    store: VectorStore, source: CollectionNames, generation: Generation, metrics: Metrics, pace: Pace
+) -> None:
+    """Fill and verify a generation's items from another version's, and read its replica.
+
+    Raises ``ReleaseRefused`` (``store``, ``superseded``).
+    """
+    since_ms = 0
+    try:
         # Twice: what came meanwhile from workers that do not know of this version is few the second time.
         for _ in range(2):
             began_ms = time.time_ns() // 1_000_000
-            written = fill_items(self._store, source, generation, self._look, since_ms)
-            self._metrics.filled_items.inc(written)
+            metrics.filled_items.inc(fill_items(store, source, generation, pace.look, since_ms))
             since_ms = max(0, began_ms - REFRESH_OVERLAP_MS)
-        verify_items(self._store, source, generation)
+        verify_items(store, source, generation)
+        generation.replica.catch_up()
+    except StoreError as error:
+        raise ReleaseRefused("store", f"the items of {generation.version}: {error}") from error
 
-    def _look(self, seconds: float) -> None:
-        if self._abandoned.wait(seconds * self._rest):
-            raise ReleaseRefused("superseded", f"{self._at.version}: a newer release has come")
+
+def complete(
+    store: VectorStore, earlier: Iterable[CollectionNames], generation: Generation, metrics: Metrics
+) -> None:
+    """At the start of a worker: fill what one that ended in the middle has left undone.
+
+    From the first of the ``earlier`` versions that there is. Raises as :func:`fill` does.
+    """
+    for source in earlier:
+        if source != generation.names and store.has_users(source):
+            if store.count_items(generation.names) < store.count_items(source):
+                fill(store, source, generation, metrics, Pace())
+            return

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from encoders.errors import ModelError, ModelNotFound, SettingsError
-from exporters.model_fetch import describe, fetch_model
+from exporters.model_fetch import Fetched, describe, fetch_model
 from exporters.model_manifest import Manifest, read_manifest
 from exporters.model_store import load_model, resolve_model
 from streams.messages import ModelAt, ModelRelease
@@ -34,7 +34,8 @@ def release(
     Raises ``ReleaseRefused`` or ``ModelError`` where it cannot be used, ``SettingsError`` for a challenger
     without a champion, ``BrokerError``.
     """
-    manifest, at = verified(settings, uri)
+    fetched = verified(settings, uri)
+    manifest, at = fetched.manifest, _at(fetched)
 
     def change(current: ModelRelease | None) -> ModelRelease:
         if mode == "none":
@@ -68,7 +69,7 @@ def rollback(settings: Settings) -> ModelRelease:
     if current is None or not current.lineage:
         raise ModelNotFound(f"{name} has no earlier champion to go back to: see `freshet models list`")
     version = current.lineage[0]
-    _, at = verified(settings, find_version(settings, version, current))
+    at = _at(verified(settings, find_version(settings, version, current)))
 
     def change(now: ModelRelease | None) -> ModelRelease:
         if now is None or now.number != current.number:
@@ -105,11 +106,15 @@ def find_version(settings: Settings, version: str, current: ModelRelease | None)
     )
 
 
-def verified(settings: Settings, uri: str) -> tuple[Manifest, ModelAt]:
+def verified(settings: Settings, uri: str) -> Fetched:
     """Fetch, verify and load a version, as a worker will; raises ``ReleaseRefused`` or ``ModelError``."""
     fetched = fetch_model(uri, settings.model.cache)
     load_model(fetched.folder)
-    return fetched.manifest, ModelAt(version=fetched.manifest.version, uri=fetched.uri, digest=fetched.digest)
+    return fetched
+
+
+def _at(fetched: Fetched) -> ModelAt:
+    return ModelAt(version=fetched.manifest.version, uri=fetched.uri, digest=fetched.digest)
 
 
 def _promoted(
@@ -142,7 +147,9 @@ def _bootstrap_version(settings: Settings) -> str | None:
 
 
 def _bootstrap_at(settings: Settings, name: str) -> ModelAt:
-    manifest, at = verified(settings, str(resolve_model(settings.model.path).absolute()))
-    if manifest.name != name:
-        raise SettingsError(f"{settings.model.path} is {manifest.name}, not {name}: it has no champion yet")
-    return at
+    fetched = verified(settings, str(resolve_model(settings.model.path).absolute()))
+    if fetched.manifest.name != name:
+        raise SettingsError(
+            f"{settings.model.path} is {fetched.manifest.name}, not {name}: it has no champion yet"
+        )
+    return _at(fetched)
