@@ -25,15 +25,22 @@ class VersionedList(NamedTuple):
     version: str
 
 
-def lists_of(serving: Serving, scenario: Scenario, users: Sequence[UserState]) -> list[VersionedList]:
-    """The list that each user gets; blocks. Raises ``StoreUnavailable`` or ``StoreError``.
+class Lists(NamedTuple):
+    """What users get, and what a challenger in the shadow would give them: none, or one a user."""
+
+    published: list[VersionedList]
+    shadow: list[VersionedList]
+
+
+def lists_of(serving: Serving, scenario: Scenario, users: Sequence[UserState]) -> Lists:
+    """The lists of the users; blocks. Raises ``StoreUnavailable`` or ``StoreError``.
 
     A challenger that fails is dropped, and the champion answers everybody.
     """
     made = _made(serving.generation, scenario, users)
     challenger = serving.challenger
     if challenger is None or not users:
-        return made
+        return Lists(made, [])
     try:
         return _challenged(serving, challenger, scenario, users, made)
     except StoreUnavailable:
@@ -42,7 +49,7 @@ def lists_of(serving: Serving, scenario: Scenario, users: Sequence[UserState]) -
         log.exception("the challenger %s fails and is dropped", challenger.generation.version)
         serving.challenger = None
         serving.metrics.release_refusals.labels("challenger").inc()
-        return made
+        return Lists(made, [])
 
 
 def _challenged(
@@ -51,18 +58,16 @@ def _challenged(
     scenario: Scenario,
     users: Sequence[UserState],
     made: list[VersionedList],
-) -> list[VersionedList]:
-    shadow = challenger.mode == "shadow"
-    places = [place for place, user in enumerate(users) if shadow or challenger.answers(user.user_id)]
-    if not places:
-        return made
+) -> Lists:
+    if challenger.mode == "shadow":
+        shadow = _made(challenger.generation, scenario, challenger.seen(users))
+        for own, other in zip(made, shadow, strict=True):
+            serving.metrics.shadow_overlap.labels(other.version).observe(overlap(own, other))
+        return Lists(made, shadow)
+    places = [place for place, user in enumerate(users) if challenger.answers(user.user_id)]
     seen = challenger.seen([users[place] for place in places])
-    for place, other in zip(places, _made(challenger.generation, scenario, seen), strict=True):
-        if shadow:
-            serving.metrics.shadow_overlap.labels(other.version).observe(overlap(made[place], other))
-        else:
-            made[place] = other
-    return made
+    answered = dict(zip(places, _made(challenger.generation, scenario, seen), strict=True))
+    return Lists([answered.get(place, own) for place, own in enumerate(made)], [])
 
 
 def _made(generation: Generation, scenario: Scenario, users: Sequence[UserState]) -> list[VersionedList]:

@@ -52,6 +52,8 @@ class Prepared:
     users: list[UserState] = field(default_factory=list)
     folded: list[Folded] = field(default_factory=list)
     recommendations: list[Recommendation] = field(default_factory=list)
+    shadow: list[Recommendation] = field(default_factory=list)
+    """What a challenger in the shadow would publish."""
     evidence: list[Outgoing] = field(default_factory=list)
 
     def won(self, lost: set[str]) -> Iterator[Folded]:
@@ -61,6 +63,10 @@ class Prepared:
     def published(self, lost: set[str]) -> list[Recommendation]:
         """The recommendations of those users."""
         return [one for one in self.recommendations if one.user_id not in lost]
+
+    def compared(self, lost: set[str]) -> list[Recommendation]:
+        """The same, and what a challenger would recommend them."""
+        return [one for one in (*self.recommendations, *self.shadow) if one.user_id not in lost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,8 @@ class InterestPipeline:
                 self._serving.model.step, users, [one.steps for one in folded], self._serving.replica.items
             )
         refreshed = [user for user, one in zip(users, folded, strict=True) if one.refreshed]
-        return Prepared(users, folded, self._recommend(refreshed), self._evidence(folded, partitions))
+        evidence = self._evidence(folded, partitions)
+        return Prepared(users, folded, *self._recommend(refreshed), evidence)
 
     def _evidence(self, folded: Iterable[Folded], partitions: int) -> list[Outgoing]:
         """What the applied events add to items, for the workers that own these."""
@@ -205,17 +212,18 @@ class InterestPipeline:
             window=self._policy.covisitation.window if self._policy.covisitation else 0,
         )
 
-    def _recommend(self, users: Sequence[UserState]) -> list[Recommendation]:
-        """What is published for those of the users that have an applied event."""
-        made = []
+    def _recommend(self, users: Sequence[UserState]) -> tuple[list[Recommendation], list[Recommendation]]:
+        """What is published for those of the users that have an applied event, and the shadow of it."""
+        made: tuple[list[Recommendation], list[Recommendation]] = ([], [])
         with self._metrics.stage("recommend"):
             for scenario in self._policy.scenarios.values():
                 due = [user for user in users if _answers(scenario, user)]
                 now_ms, lists = self._serving.clock_ms(), lists_of(self._serving, scenario, due)
-                made += [
-                    compose(user, scenario, items, version, now_ms)
-                    for user, (items, version) in zip(due, lists, strict=True)
-                ]
+                for answers, all_lists in zip(made, lists, strict=True):
+                    answers += [
+                        compose(user, scenario, items, version, now_ms)
+                        for user, (items, version) in zip(due, all_lists, strict=False)
+                    ]
         return made
 
     def _commit(self, prepared: Prepared) -> set[str]:
@@ -232,7 +240,7 @@ class InterestPipeline:
             self._count_trending(one)
         self._trending.flush(self._serving.clock_ms())
         if self._drift is not None:
-            self._drift.note(_applied(prepared.won(lost)), prepared.published(lost))
+            self._drift.note(_applied(prepared.won(lost)), prepared.compared(lost))
         return lost
 
     def _count_trending(self, folded: Folded) -> None:
