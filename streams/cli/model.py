@@ -1,4 +1,4 @@
-"""``freshet model init`` and ``freshet model show``."""
+"""``freshet model init``, ``freshet model fetch`` and ``freshet model show``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from encoders.config import ModelConfig
 from encoders.datasets import NAMES, load
 from encoders.errors import DataError, SettingsError
 from encoders.events import Item
+from exporters.model_fetch import fetch_model
 from exporters.model_manifest import Manifest, read_manifest
-from exporters.model_store import load_model, resolve_model
+from exporters.model_store import load_model, point_latest, resolve_model
 from streams.cli.training_progress import TrainingBar, import_factory
 from streams.cli.until import UNTIL, past_of
 from streams.messages import ItemMessage
@@ -63,6 +64,26 @@ def init(
         folder = factory.make_untrained(
             items, out, config, text_model=text_model, dataset=name, progress=bar.update
         )
+    print_model(folder, as_json)
+
+
+@model.command()
+@click.argument("uri")
+@click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
+@click.option("--digest", metavar="SHA256", help="Of its manifest.json: anything else is refused.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fetch(uri: str, out: Path, digest: str | None, as_json: bool) -> None:
+    """Copy a model from where it is kept, and verify every file of it: what a new pod does first.
+
+    URI is the folder of one version: a path, https://..., or what else fsspec reads here (s3:// needs s3fs).
+
+    \b
+    Example:
+      freshet model fetch https://models.example.com/freshet/20261101-1a2b3c4d --out models/
+    """
+    folder = fetch_model(uri, out, digest).folder
+    load_model(folder)
+    point_latest(out, folder.name)
     print_model(folder, as_json)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from encoders.errors import DataError, FreshetError, SettingsError
+from encoders.errors import DataError, FreshetError, ReleaseRefused, SettingsError
+from exporters.model_store import resolve_model
 from streams.cli import cli
 from streams.cli.model import _read_items, read_catalogue
 
@@ -98,3 +100,21 @@ def test_pretrain_writes_a_model_better_than_its_parent(
     assert result.exit_code == 0, result.exception
     metrics = json.loads(result.stdout)["metrics"]
     assert metrics["validation_ndcg_at_10"] > metrics["parent_validation_ndcg_at_10"]
+
+
+def test_fetched_model_is_the_latest_of_its_folder(untrained_model: Path, tmp_path: Path) -> None:
+    digest = hashlib.sha256((untrained_model / "manifest.json").read_bytes()).hexdigest()
+    result = run("model", "fetch", untrained_model, "--out", tmp_path, "--digest", digest, "--json")
+    assert json.loads(result.stdout)["version"] == untrained_model.name
+    assert resolve_model(tmp_path).parent == tmp_path
+
+
+def test_model_of_another_digest_is_refused_and_nothing_is_the_latest(
+    untrained_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ReleaseRefused, match="not the one that was released"):
+        cli(
+            ["model", "fetch", str(untrained_model), "--out", str(tmp_path), "--digest", "0" * 64],
+            standalone_mode=False,
+        )
+    assert not (tmp_path / "latest").exists()
