@@ -128,10 +128,10 @@ class Trainer:
     def _better(self, now: Ranking, start: Ranking, state: TrainingProgress) -> bool:
         """Better than the best so far; where data are few, also better than the start beyond noise."""
         few = sum(domain.data.interactions for domain in self._domains) < FEW_INTERACTIONS
-        few = few or self._tuning.cautious
+        errors = 2.0 if self._tuning.cautious else 1.0 if few else 0.0
         if not self._validation:
-            return not few
-        return mean(now.ndcg) > state.best_ndcg and (not few or beyond_noise(now.ndcg, start.ndcg))
+            return errors == 0.0
+        return mean(now.ndcg) > state.best_ndcg and beyond_noise(now.ndcg, start.ndcg, errors)
 
     def _epoch(self, epoch: int, progress: Progress) -> float:
         """One pass over the data; the same epoch of the same seed is the same whatever ran before it."""

@@ -32,6 +32,7 @@ Vectors = npt.NDArray[np.float32]
 POLICIES: Final[tuple[Policy, ...]] = ("zero-shot", "adaptor", "adaptor-then-all", "scratch")
 ADAPTOR_RATE: Final = 5.0
 """On the learning rate: gains and decays are few, and free to move."""
+ADAPTOR_EPOCHS: Final = 3
 SMALLEST_BATCH: Final = 16
 STEPS: Final = 12
 """Batches that an epoch has at least, while they stay above the smallest: few data, smaller batches."""
@@ -43,6 +44,8 @@ class Stage:
 
     name: str
     tuning: Tuning
+    epochs: int
+    """At most."""
 
 
 def stages(policy: Policy, training: TrainingConfig) -> list[Stage]:
@@ -50,10 +53,9 @@ def stages(policy: Policy, training: TrainingConfig) -> list[Stage]:
     if policy == "zero-shot":
         return []
     if policy == "scratch":
-        return [Stage("all", Tuning(calibrated=True))]
-    adaptor = Stage(
-        "adaptor", Tuning(("adaptor", "decay"), rate=ADAPTOR_RATE, calibrated=True, cautious=True)
-    )
+        return [Stage("all", Tuning(calibrated=True, cautious=True), training.epochs)]
+    few = Tuning(("adaptor", "decay"), rate=ADAPTOR_RATE, calibrated=True, cautious=True)
+    adaptor = Stage("adaptor", few, min(training.epochs, ADAPTOR_EPOCHS))
     everything = Tuning(
         rate=training.fine_tuning_rate,
         anchored=True,
@@ -61,7 +63,7 @@ def stages(policy: Policy, training: TrainingConfig) -> list[Stage]:
         distillation=training.distillation_weight,
         cautious=True,
     )
-    return [adaptor] if policy == "adaptor" else [adaptor, Stage("all", everything)]
+    return [adaptor] if policy == "adaptor" else [adaptor, Stage("all", everything, training.epochs)]
 
 
 def untrained_towers(config: ModelConfig, whitening: Whitening, dropout: float = 0.0) -> Towers:
@@ -133,7 +135,8 @@ def tune(
     outcomes = []
     for stage in stages(policy, training):
         where = checkpoint(stage.name)
-        trainer = Trainer(towers, domains, training, stage.tuning)
+        config = msgspec.structs.replace(training, epochs=stage.epochs)
+        trainer = Trainer(towers, domains, config, stage.tuning)
         outcomes.append(
             trainer.run(where, progress, resume=resume and where.exists(), parent=f"{parent}/{policy}")
         )

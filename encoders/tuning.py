@@ -40,7 +40,8 @@ class Tuning:
     calibrated: bool = False
     """The temperature is that at which the start's loss is least, not ``TrainingConfig.temperature``."""
     cautious: bool = False
-    """Kept only where better on validation by more than one standard error, however many the data are."""
+    """Kept only where better on validation by more than two standard errors, however many the data are:
+    the best of many epochs is better than the start by one, often, by chance."""
 
 
 EVERYTHING: Final = Tuning()

@@ -83,11 +83,11 @@ class Validation:
         return found
 
 
-def beyond_noise(now: Values, before: Values) -> bool:
-    """Whether the mean of ``now - before`` [n], paired row by row, is more than its standard error."""
+def beyond_noise(now: Values, before: Values, errors: float = 1.0) -> bool:
+    """Whether the mean of ``now - before`` [n], paired by row, is more than ``errors`` standard errors."""
     gain = now - before
     noise = float(gain.std(ddof=1)) / math.sqrt(len(gain)) if len(gain) > 1 else 0.0
-    return len(gain) > 0 and float(gain.mean()) > noise
+    return len(gain) > 0 and float(gain.mean()) > errors * noise
 
 
 def rank_targets(

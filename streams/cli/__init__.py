@@ -24,6 +24,7 @@ COMMANDS = {
     "topics": "streams.cli.topics:topics",
     "train-ranker": "streams.cli.train_ranker:train_ranker",
     "trainer": "streams.cli.trainer:trainer",
+    "transfer": "streams.cli.transfer:transfer",
     "worker": "streams.cli.worker:worker",
 }
 """Command name -> "module:function". Lazy, because a worker must not import torch to print its help."""

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streams.cli.bench_transfer import transfer
+
 if TYPE_CHECKING:
     from streams.bench.broker import Kind
     from streams.bench.figures import PipelineFigures
+    from streams.bench.swap import SwapFigures
 
 
 @click.group()
 def bench() -> None:
     """Measure the running system on this machine."""
+
+
+bench.add_command(transfer)
 
 
 @bench.command()
@@ -85,6 +91,63 @@ def pipeline(
         _print_table(figures)
 
 
+@bench.command()
+@click.option("--items", type=click.IntRange(1), default=20_000, show_default=True, help="The catalogue.")
+@click.option(
+    "--users", type=click.IntRange(1), default=50_000, show_default=True, help="Users to draw from."
+)
+@click.option(
+    "--rate", type=click.FloatRange(1), default=500.0, show_default=True, help="Events a second, throughout."
+)
+@click.option(
+    "--phase-seconds",
+    type=click.FloatRange(1),
+    default=20.0,
+    show_default=True,
+    help="How long before the swap, between swap and rollback, and after it.",
+)
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="A version's folder. [an untrained one is made]"
+)
+@click.option(
+    "--broker",
+    type=click.Choice(["auto", "kafka", "demo"]),
+    default="auto",
+    show_default=True,
+    help="auto: the real Kafka where a JDK and its jars are there, else the demo broker.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def swap(
+    items: int,
+    users: int,
+    rate: float,
+    phase_seconds: float,
+    model: Path | None,
+    broker: Kind,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Time a swap and a rollback while events come: what was lost, how fresh, for how long.
+
+    The second version is the first one under another name, in collections of its own: all items are given
+    their vectors again, all users are encoded again when they come. Afterwards the histories in the store are
+    held against what was sent. Needs Linux.
+
+    \b
+        freshet bench swap --json
+    """
+    from streams.bench.swap import SwapOptions, run_swap
+
+    options = SwapOptions(items, users, rate, phase_seconds, model, broker, seed)
+    with _terminated_like_interrupted():
+        figures = run_swap(options)
+    if as_json:
+        click.echo(figures.json())
+    else:
+        _print_table(figures)
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """Let SIGTERM unwind the stack as Ctrl-C does, so that brokers and workers do not outlive it.
@@ -102,7 +165,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _print_table(figures: PipelineFigures) -> None:
+def _print_table(figures: PipelineFigures | SwapFigures) -> None:
     import msgspec
     from rich.console import Console
     from rich.table import Table

@@ -1,0 +1,154 @@
+"""``freshet bench transfer``: learning curves of the whole system, from a parent and from scratch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from encoders.batching import TrainingSequences, from_leave_one_out
+from encoders.config import ModelConfig, TrainingConfig
+from encoders.covisitation import CovisitationConfig
+from encoders.datasets import Dataset, LeaveOneOut
+from encoders.errors import DataError
+from encoders.evaluation.learning_curve import sampled
+from encoders.evaluation.leave_one_out import evaluate
+from encoders.evaluation.model_method import ModelMethod
+from encoders.evaluation.two_stage import TwoStage
+from encoders.runtime import ServingModel
+from exporters.model_store import load_model
+from streams.bench.transfer_figures import Cell, Figures, StageCurve, figures_of
+
+if TYPE_CHECKING:
+    from encoders.ranker import RankingRows
+    from encoders.transfer import Policy
+
+Vectors = npt.NDArray[np.float32]
+Arm = Literal["transfer", "scratch"]
+ARMS: tuple[Arm, ...] = ("transfer", "scratch")
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """What to measure."""
+
+    sizes: tuple[int | None, ...]
+    """Target interactions; ``None``: all."""
+    seeds: int
+    epochs: int
+    threads: int
+    cache: Path
+    """Finished cells, texts and the untrained model stay here: what was measured is not measured again."""
+
+
+def run_transfer(
+    parent: Path, data: Dataset, options: TransferOptions, tell: Callable[[str], None]
+) -> Figures:
+    """Measure all cells; raises ``DataError`` where the target has no published split."""
+    if data.split is None:
+        raise DataError(f"{data.name} has no published split: learning curves need one")
+    options.cache.mkdir(parents=True, exist_ok=True)
+    bench = _Bench(parent, data, data.split, options)
+    floor = bench.untrained()
+    cells = []
+    for seed in range(options.seeds):
+        for size in options.sizes:
+            for arm in ARMS:
+                if size == 0 and seed > 0:
+                    continue  # nothing is drawn
+                cells.append(bench.cell(arm, size, seed))
+                tell(f"{arm}, {'all' if size is None else size}, seed {seed}: {cells[-1].ndcg_at_10:.4f}")
+    return figures_of(cells, floor)
+
+
+class _Bench:
+    def __init__(self, parent: Path, data: Dataset, split: LeaveOneOut, options: TransferOptions) -> None:
+        self._parent, self._data, self._split, self._options = parent, data, split, options
+        self._vectors = self._texts()
+
+    def untrained(self) -> float:
+        """NDCG@10 of the untrained text profile: no training, no evidence."""
+        from exporters.model_factory import make_untrained
+
+        folder = make_untrained(
+            self._data.items,
+            self._options.cache / "untrained",
+            ModelConfig(),
+            text_from=self._parent,
+            text_vectors=self._vectors,
+        )
+        return self._towers_alone(load_model(folder, threads=self._options.threads))
+
+    def cell(self, arm: Arm, size: int | None, seed: int) -> Cell:
+        """One model and what it is worth, read from the cache where it was measured before."""
+        file = self._options.cache / f"{arm}-{'all' if size is None else size}-{seed}.json"
+        if not file.is_file():
+            file.write_bytes(msgspec.json.encode(self._measure(arm, size, seed)))
+        return msgspec.json.decode(file.read_bytes(), type=Cell)
+
+    def _measure(self, arm: Arm, size: int | None, seed: int) -> Cell:
+        from exporters.transfer_factory import REPORT, TransferReport, transfer
+
+        sample = sampled(self._split, size, seed)
+        known = from_leave_one_out(sample.train, sample.valid, dataset=self._data.name)
+        training = TrainingConfig(epochs=self._options.epochs, seed=seed, threads=self._options.threads)
+        policy: Policy = "scratch" if arm == "scratch" else "adaptor-then-all"
+        begun, cpu = time.perf_counter(), time.process_time()
+        folder = transfer(
+            self._parent,
+            known,
+            self._data.items,
+            self._options.cache / "models",
+            policy,
+            training,
+            ranking=None if size == 0 else lambda model: self._rows(model, sample, seed),
+            text_vectors=self._vectors,
+        )
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+        model = load_model(folder, threads=self._options.threads)
+        two_stage = TwoStage(arm, model, self._vectors, model.rank if model.ranker_graph else None)
+        found = evaluate(two_stage, self._split, len(self._data.items), seed=seed)
+        report = msgspec.json.decode((folder / REPORT).read_bytes(), type=TransferReport)
+        return Cell(
+            arm=arm,
+            size=size,
+            seed=seed,
+            interactions=known.interactions + len(sample.valid),
+            ndcg_at_10=found["ndcg_at_10"],
+            ndcg_at_10_low=found["ndcg_at_10_low"],
+            ndcg_at_10_high=found["ndcg_at_10_high"],
+            recall_at_10=found["recall_at_10"],
+            towers_ndcg_at_10=self._towers_alone(model),
+            seconds=seconds,
+            cpu_seconds=cpu,
+            ranker_rows=report.ranker_rows,
+            stages=msgspec.convert(msgspec.to_builtins(report.stages), list[StageCurve]),
+        )
+
+    def _rows(self, model: ServingModel, sample: LeaveOneOut, seed: int) -> RankingRows:
+        """The sample's validation targets, with evidence as the worker has it: counted from everybody."""
+        from encoders.ranking_rows import ranking_rows
+
+        everybody = from_leave_one_out(self._split.train, [])
+        targets = from_leave_one_out([], sample.valid)
+        rows = TrainingSequences(everybody.train, targets.valid, targets.valid_targets)
+        vectors = model.item_vectors(self._vectors)
+        return ranking_rows(model, vectors, rows, CovisitationConfig(), seed=seed)
+
+    def _towers_alone(self, model: ServingModel) -> float:
+        method = ModelMethod("towers", model, self._vectors)
+        return evaluate(method, self._split, len(self._data.items))["ndcg_at_10"]
+
+    def _texts(self) -> Vectors:
+        file = self._options.cache / f"texts-{len(self._data.items)}.npy"
+        if not file.is_file():
+            model = load_model(self._parent, threads=self._options.threads)
+            np.save(file, model.encode_texts([item.text for item in self._data.items]))
+        vectors: Vectors = np.load(file, allow_pickle=False)
+        return vectors
