@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from encoders.errors import BrokerError
 from streams.fold_types import Received
@@ -38,10 +38,11 @@ class Lease:
             max_poll_records=1,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // 3,
-            # A trainer that joins must not take a model away from one that is at work on it.
-            partition_assignment_strategy=[StickyPartitionAssignor],
+            # Who joins leaves the others what they have; what moves is free only when its owner has let go.
+            partition_assignment_strategy=[CooperativeStickyAssignor],
         )
-        self._consumer.subscribe([self._name])
+        self._guards: dict[TopicPartition, Callable[[], None]] = {}
+        self._consumer.subscribe([self._name], listener=_LettingGo(self._let_go))
 
     def next(self) -> Received | None:
         """The next request that nobody has done; ``None`` where there is none within half a second."""
@@ -51,14 +52,20 @@ class Lease:
                 return self._received(messages[0])
         return None
 
-    def held(self, received: Received) -> bool:
-        """Stay in the group; whether the request's partition is still this trainer's."""
+    def held(self, received: Received, stop: Callable[[], None]) -> bool:
+        """Stay in the group; whether the request's partition is still this trainer's.
+
+        ``stop`` is called before the partition can become another's.
+        """
+        partition = self._partition(received)
+        self._guards = {partition: stop}
         with translated(self._settings):
             self._consumer.pause(*self._consumer.assignment())
             # After a rebalance what is new is not paused yet: it is put back.
-            for partition, messages in self._consumer.poll(POLL_MS, max_records=1).items():
-                self._consumer.seek(partition, messages[0].offset)
-            return self._partition(received) in self._consumer.assignment()
+            for other, messages in self._consumer.poll(POLL_MS, max_records=1).items():
+                self._consumer.seek(other, messages[0].offset)
+        # Once stopped it is lost, even where the partition came back.
+        return partition in self._guards and partition in self._consumer.assignment()
 
     def done(self, received: Received) -> None:
         """Never give this request out again; raises ``BrokerError`` where the lease was lost."""
@@ -79,6 +86,11 @@ class Lease:
         """Leave the group."""
         self._consumer.close()
 
+    def _let_go(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            if (stop := self._guards.pop(partition, None)) is not None:
+                stop()
+
     def _partition(self, received: Received) -> TopicPartition:
         return TopicPartition(self._name, received.partition)
 
@@ -87,6 +99,24 @@ class Lease:
         return Received(
             TOPIC, message.partition, message.offset, message.key, message.value, message.timestamp
         )
+
+
+class _LettingGo(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Calls back before partitions go to another member, or when they have gone."""
+
+    def __init__(self, let_go: Callable[[Collection[TopicPartition]], None]) -> None:
+        self._let_go = let_go
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Kafka waits for this."""
+        self._let_go(revoked)
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        """This member was taken for dead."""
+        self._let_go(lost)
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """The next poll reads them."""
 
 
 @contextmanager

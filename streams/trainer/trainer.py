@@ -117,7 +117,7 @@ class Trainer:
             ) as process,
         ):
             while not self._stopped.is_set():
-                if not self._lease.held(received):
+                if not self._lease.held(received, process.stop):
                     log.warning("request %s belongs to another trainer now", accepted.request.request_id)
                     return None
                 if (verdict := process.poll()) is not None:
