@@ -102,7 +102,7 @@ class Metrics:
         )
         self.swap_seconds = Gauge(
             "freshet_swap_duration_seconds",
-            "The last swap: to load the model and its items, and to change over.",
+            "The last swap: to open the model, to fill its items, and to change over.",
             ["part"],
             registry=registry,
         )

@@ -23,6 +23,8 @@ class Arrived(NamedTuple):
     user_id: str
     trigger_id: str
     at: float
+    version: str = ""
+    """Of the model that made it."""
 
 
 def freshness(sent: Iterable[Sent], arrived: Iterable[Arrived]) -> dict[str, float]:

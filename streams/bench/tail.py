@@ -28,6 +28,7 @@ class _Recommendation(msgspec.Struct):
 
     user_id: str
     trigger: _Trigger
+    model_version: str
 
 
 _decoder = msgspec.json.Decoder(_Recommendation)
@@ -68,7 +69,7 @@ class Tail:
             for messages in batches.values():
                 for message in messages:
                     seen = _decoder.decode(message.value)
-                    self.arrived.append(Arrived(seen.user_id, seen.trigger.event_id, now))
+                    self.arrived.append(Arrived(seen.user_id, seen.trigger.event_id, now, seen.model_version))
 
     def __enter__(self) -> Self:
         self._thread.start()

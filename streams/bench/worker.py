@@ -43,6 +43,7 @@ class MeasuredWorker(WorkerProcess):
         self._environment |= {
             "TMPDIR": str(scratch),
             "FRESHET_KAFKA__GROUP_ID": f"freshet-{store}",
+            "FRESHET_MODEL__CACHE": str(scratch / f"{store}-models"),
             "FRESHET_RANKING__TWO_STAGE": str(two_stage),
             "FRESHET_RANKING__RANKED_FROM_EVENTS": "0",
         }
@@ -67,6 +68,23 @@ class MeasuredWorker(WorkerProcess):
                     sums[one.name][one.labels[SUMMED[one.name]]] += one.value
         events, wall, cpu = sums.values()
         return Sample(time.monotonic(), cpu_seconds(self.pid), int(events["applied"]), wall, cpu)
+
+    def counted(self, name: str) -> float:
+        """A counter without labels, by its full name."""
+        return self._by_label(name, "")[""]
+
+    def swap_parts(self) -> dict[str, float]:
+        """Seconds of each part of the last swap, and how many ``items`` were filled until now."""
+        parts = self._by_label("freshet_swap_duration_seconds", "part")
+        return {**parts, "items": self.counted("freshet_filled_items_total")}
+
+    def _by_label(self, name: str, label: str) -> defaultdict[str, float]:
+        found: defaultdict[str, float] = defaultdict(float)
+        for family in text_string_to_metric_families(self._get("metrics")):
+            for one in family.samples:
+                if one.name == name:
+                    found[one.labels.get(label, "")] += one.value
+        return found
 
 
 def measure_empty_agent(environment: Mapping[str, str], expected: int, log_file: Path) -> EmptyFigures:

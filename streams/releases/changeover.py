@@ -102,7 +102,6 @@ class Changeover:
             return
         finally:
             serving.coming = ()
-        serving.metrics.swap_seconds.labels("load").set(loaded - began)
         serving.metrics.swap_seconds.labels("change").set(time.monotonic() - loaded)
         seconds = time.monotonic() - began
         log.info("release %d: %s serves, after %.1f s", release.number, champion.version, seconds)
@@ -132,14 +131,18 @@ class Changeover:
     async def _load(self, at: ModelAt) -> Generation:
         """In a thread of its own: those of the pipelines stay free."""
         worker, serving = self._worker, self._worker.serving
+        began = time.monotonic()
         pace, tower = Pace(WORK_SHARE, self._abandoned), serving.generation.text_tower
         generation = await asyncio.to_thread(
             open_released, at, worker.cache, worker.open_generation, tower, pace
         )
+        opened = time.monotonic()
         # From now on it hears of every item: what is filled meanwhile never overwrites what is newer.
         async with self._between_batches():
             serving.coming = (*serving.coming, generation)
         await asyncio.to_thread(fill, serving.store, serving.names, generation, serving.metrics, pace)
+        serving.metrics.swap_seconds.labels("open").set(opened - began)
+        serving.metrics.swap_seconds.labels("fill").set(time.monotonic() - opened)
         return generation
 
     async def _change(
