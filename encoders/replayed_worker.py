@@ -155,8 +155,9 @@ class ReplayedWorker:
             _best(self._stage.arrivals, allowed, counts.new),
         ]
         if history.weights.any():
-            # More, since some may not be recommended.
-            wanted = counts.covisited + min(SPARE, len(self._had.get(user, ())))
+            # More, since some may not be recommended; none where none are asked for.
+            spare = min(SPARE, len(self._had.get(user, ()))) if counts.covisited else 0
+            wanted = counts.covisited + spare
             newest = history.newest(DETAILED)
             found.append(_best(self.vectors @ self._interests[user], allowed, counts.dense))
             found.append(covisited(newest, self._evidence.neighbours(), wanted)[0])

@@ -191,8 +191,8 @@ class Recommender:
     ) -> Integers:
         """Rows of all sources that the scenario permits, [b, c], padded."""
         counts, sources = self._stages.counts, [dense]
-        if "covisited" in scenario.sources:
-            # More, since some are hidden; what is too much is cut again.
+        if "covisited" in scenario.sources and counts.covisited:
+            # More, since some are hidden.
             wanted = counts.covisited + min(SPARE, max(len(one.query.hidden) for one in asked))
             newest = histories.newest(DETAILED)
             sources.append(covisited(newest, self._replica.evidence.neighbours(), wanted))

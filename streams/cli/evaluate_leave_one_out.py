@@ -17,6 +17,7 @@ from encoders.errors import ModelError, SettingsError
 from encoders.evaluation.collaborative import Covisitation, SessionNeighbours
 from encoders.evaluation.leave_one_out import evaluate as leave_one_out
 from encoders.evaluation.methods import Method, Popularity
+from encoders.events import Item
 from streams.cli.evaluate_output import Output, Report, Row, print_json, write_report
 from streams.cli.pretrain import training_sequences
 
@@ -100,11 +101,14 @@ def evaluate(
 
 
 def _read_texts(data: Dataset, model: Path | None, scratch: Path) -> _Texts:
+    """Texts are what takes long: without a model, one of a single item reads them, once."""
     from exporters.model_store import load_model
 
-    folder = model or _make_untrained(data, scratch)
-    start = load_model(folder, threads=os.cpu_count() or 1)
-    return _Texts(folder, start, start.encode_texts([item.text for item in data.items]))
+    threads = os.cpu_count() or 1
+    reader = model or _make_untrained(data.items[:1], data.name, scratch / "reader")
+    vectors = load_model(reader, threads=threads).encode_texts([item.text for item in data.items])
+    folder = model or _make_untrained(data.items, data.name, scratch, reader, vectors)
+    return _Texts(folder, load_model(folder, threads=threads), vectors)
 
 
 def _chosen(methods: str | None, model: Path | None) -> list[str]:
@@ -200,7 +204,13 @@ def _ranker_config(settings: Settings) -> RankerConfig:
     return RankerConfig(seed=settings.seed)
 
 
-def _make_untrained(data: Dataset, scratch: Path) -> Path:
+def _make_untrained(
+    items: Sequence[Item],
+    dataset: str,
+    out: Path,
+    text_from: Path | None = None,
+    text_vectors: Vector | None = None,
+) -> Path:
     from encoders.config import ModelConfig
 
     try:
@@ -209,7 +219,9 @@ def _make_untrained(data: Dataset, scratch: Path) -> Path:
         raise ModelError(
             f"making a model needs {error.name}: pip install 'freshet[train]', or name a model with --model"
         ) from error
-    return make_untrained(data.items, scratch, ModelConfig(), dataset=data.name, progress=_progress)
+    return make_untrained(
+        items, out, ModelConfig(), text_from=text_from, text_vectors=text_vectors, dataset=dataset
+    )
 
 
 def _pretrain(
