@@ -55,7 +55,7 @@ def _read(path: Path, text_dim: int) -> dict[bytes, Vectors]:
     try:
         with np.load(path, allow_pickle=False) as file:
             keys, vectors = file["keys"], file["vectors"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return {}
     if vectors.shape != (len(keys), text_dim) or vectors.dtype != np.float32:
         return {}

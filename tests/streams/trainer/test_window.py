@@ -1,0 +1,128 @@
+"""The training set is what Kafka holds of the window: bounded, bad messages counted, always the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from encoders.errors import DataError
+from encoders.events import EventType, Interaction, Item
+from streams.codec import Limits, encode_interaction, encode_item
+from streams.kafka.producer import EventProducer
+from streams.kafka.topics import ensure_topics
+from streams.settings import KafkaSettings
+from streams.trainer.window import Window, replay_window, split_ms, timeline
+
+MakeSettings = Callable[..., KafkaSettings]
+LIMITS = Limits()
+ITEMS = [Item(f"i{number}", f"item {number}") for number in range(5)]
+AT_MS = 1_700_000_000_000
+
+
+def event(number: int, item: str = "i0", kind: EventType = EventType.CLICK) -> Interaction:
+    return Interaction(f"u{number % 7}", item, kind, AT_MS + number * 1_000, f"e{number}")
+
+
+@pytest.fixture(params=["demo", pytest.param("kafka", marks=pytest.mark.kafka)])
+def kafka_with_events(request: pytest.FixtureRequest) -> tuple[KafkaSettings, int]:
+    """Topics with 20 events, and after a moment (which is returned) 40 more and some that are bad."""
+    make: MakeSettings = request.getfixturevalue(f"{request.param}_settings")
+    settings = make()
+    ensure_topics(settings)
+    with EventProducer(settings) as producer:
+        for item in [*ITEMS, Item("gone", "delisted later")]:
+            producer.send(*encode_item(item))
+        for number in range(20):
+            producer.send(*encode_interaction(event(number)))
+        producer.flush()
+        time.sleep(0.02)  # the broker's clock, in milliseconds, goes on
+        moment = time.time_ns() // 1_000_000
+        time.sleep(0.02)
+        producer.send("items", b"gone", None)
+        for number in range(20, 60):
+            kind = EventType.PURCHASE if number % 2 else EventType.CLICK
+            producer.send(*encode_interaction(event(number, f"i{number % 5}", kind)))
+        producer.send(*encode_interaction(event(59, "i4", EventType.PURCHASE)))  # sent again
+        producer.send(*encode_interaction(event(60, "gone")))
+        producer.send("clicks", b"u1", b"{")
+        producer.send("items", b"i9", b"\xff")
+    return settings, moment
+
+
+def replayed(settings: KafkaSettings, from_ms: int, max_events: int = 1_000, **more: int) -> Window:
+    until_ms = time.time_ns() // 1_000_000 + 60_000
+    bounds = {"max_items": 10} | more
+    return replay_window(settings, LIMITS, from_ms, until_ms, max_events=max_events, **bounds)
+
+
+def numbers(events: object) -> list[int]:
+    return [int(one.event_id[1:]) for one in events]  # type: ignore[attr-defined]
+
+
+def test_the_window_is_told_from_what_was_before_by_the_records_times(
+    kafka_with_events: tuple[KafkaSettings, int],
+) -> None:
+    settings, moment = kafka_with_events
+    window = replayed(settings, moment)
+    assert numbers(window.events) == list(range(20, 60))
+    assert numbers(window.older) == list(range(20))
+    assert {one.event_type for one in window.events} == {EventType.CLICK, EventType.PURCHASE}
+
+
+def test_the_catalogue_is_what_is_listed_now(kafka_with_events: tuple[KafkaSettings, int]) -> None:
+    settings, moment = kafka_with_events
+    assert {item.item_id for item in replayed(settings, moment).items} == {item.item_id for item in ITEMS}
+
+
+def test_what_cannot_be_used_is_left_out_and_counted(kafka_with_events: tuple[KafkaSettings, int]) -> None:
+    settings, moment = kafka_with_events
+    expected = {"malformed_json": 1, "not_utf8": 1, "unknown_item": 1, "duplicate": 1}
+    assert +replayed(settings, moment).skipped == expected
+
+
+def test_of_too_many_events_the_newest_are_kept(kafka_with_events: tuple[KafkaSettings, int]) -> None:
+    settings, moment = kafka_with_events
+    window = replayed(settings, moment, max_events=11)
+    assert len(window.events) <= 11
+    assert len(window.older) <= 6
+    assert max(numbers(window.events)) == 59
+
+
+def test_a_replay_gives_the_same_again(kafka_with_events: tuple[KafkaSettings, int]) -> None:
+    settings, moment = kafka_with_events
+    first, second = replayed(settings, moment, max_events=25), replayed(settings, moment, max_events=25)
+    assert (first.events, first.older) == (second.events, second.older)
+
+
+def test_a_catalogue_beyond_its_bound_is_one_clear_line(
+    kafka_with_events: tuple[KafkaSettings, int],
+) -> None:
+    settings, moment = kafka_with_events
+    with pytest.raises(DataError, match="FRESHET_TRAINER__MAX_ITEMS"):
+        replayed(settings, moment, max_items=3)
+
+
+def test_the_newest_part_begins_between_two_times() -> None:
+    events = [event(number) for number in range(10)]
+    events[8] = at_time(events[8], events[7].timestamp_ms)
+    start = split_ms(Window(ITEMS, events), 0.2)
+    assert [one.timestamp_ms >= start for one in events] == [False] * 7 + [True] * 3
+
+
+def at_time(one: Interaction, timestamp_ms: int) -> Interaction:
+    return Interaction(one.user_id, one.item_id, one.event_type, timestamp_ms, one.event_id)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_events_of_one_time_cannot_be_parted(count: int) -> None:
+    events = [at_time(event(number), AT_MS) for number in range(count)]
+    with pytest.raises(DataError, match="no newest part"):
+        split_ms(Window(ITEMS, events), 0.2)
+
+
+def test_a_timeline_holds_what_was_before_and_the_window_in_time_order() -> None:
+    window = Window(ITEMS, [event(3), event(5)], [event(4), event(1)])
+    seconds = timeline(window, repeats=False).events.seconds.tolist()
+    assert seconds == [(AT_MS + number * 1_000) / 1e3 for number in (1, 3, 4, 5)]
