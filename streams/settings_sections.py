@@ -254,7 +254,7 @@ class DriftSettings(Section):
     accuracy_fall: float = Field(0.2, gt=0, le=1, description="The same for recall and NDCG: share lost.")
     cold_rise: float = Field(0.1, gt=0, le=1, description="The same for the share of cold items and users.")
     adwin_delta: float = Field(0.002, gt=0, lt=1, description="Chance that ADWIN is wrong about a change.")
-    page_hinkley: float = Field(110.0, gt=0, description="Its threshold, in standard deviations.")
+    page_hinkley: float = Field(150.0, gt=0, description="Its threshold, in standard deviations.")
     least_scored: int = Field(1_000, ge=32, description="Values that ADWIN and Page-Hinkley need first.")
     cold_events: float = Field(5.0, ge=0, description="An item with fewer events so far is cold.")
     warn_only: list[Detector] = Field(

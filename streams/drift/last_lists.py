@@ -23,7 +23,7 @@ class LastLists:
     def __init__(self, users: int, k: int) -> None:
         """``users`` are kept, and ``k`` items of a list."""
         self._users, self._k = users, k
-        self._lists: OrderedDict[str, list[tuple[str, tuple[str, ...]]]] = OrderedDict()
+        self._lists: OrderedDict[str, dict[str, tuple[str, ...]]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._lists)
@@ -32,15 +32,15 @@ class LastLists:
         """(version, place of the item from 1, or ``MISSED``) for each version whose list the user had."""
         return [
             (version, items.index(item_id) + 1 if item_id in items else MISSED)
-            for version, items in self._lists.get(user_id, ())
+            for version, items in self._lists.get(user_id, {}).items()
         ]
 
     def remember(self, published: Iterable[Recommendation]) -> None:
         """Lists in place of their users' earlier ones; a user may have one of each of several versions."""
-        fresh: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        fresh: dict[str, dict[str, tuple[str, ...]]] = {}
         for one in published:
             items = tuple(item.item_id for item in one.items[: self._k])
-            fresh.setdefault(one.user_id, []).append((one.model_version, items))
+            fresh.setdefault(one.user_id, {})[one.model_version] = items
         for user_id, lists in fresh.items():
             self._lists[user_id] = lists
             self._lists.move_to_end(user_id)

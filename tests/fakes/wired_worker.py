@@ -16,6 +16,9 @@ from exporters.vector_store import CollectionNames, UserRecord
 from streams.catalog import CatalogPipeline
 from streams.catalog_replica import CatalogReplica
 from streams.codec import Limits
+from streams.drift.collector import Collector
+from streams.drift.pipeline import DriftPipeline
+from streams.drift.reporter import DriftReporter
 from streams.evidence_pipeline import EvidencePipeline
 from streams.fold_types import Bounds
 from streams.generation import Generation
@@ -23,6 +26,7 @@ from streams.pipeline import InterestPipeline, Policy
 from streams.recommender import Recommender, Stages
 from streams.scenarios import Scenario
 from streams.serving import Serving
+from streams.settings_sections import DriftSettings
 from streams.state import History, unpack
 from streams.trending_board import TrendingBoard, trending_items
 from streams.user_cache import UserCache
@@ -51,7 +55,11 @@ class WiredWorker:
     """One worker; give a second one the first one's ``store`` and both serve the same users."""
 
     def __init__(
-        self, store: FaultyVectorStore | None = None, policy: Policy = POLICY, stages: Stages = NEAREST
+        self,
+        store: FaultyVectorStore | None = None,
+        policy: Policy = POLICY,
+        stages: Stages = NEAREST,
+        drift: DriftSettings | None = None,
     ) -> None:
         self.log: list[str] = [] if store is None else store.log
         self.store = store or FaultyVectorStore(self.log)
@@ -73,7 +81,10 @@ class WiredWorker:
         )
         self.states = UserStates(serving, UserCache(100))
         self.trending = TrendingBoard(self.store, self.names, 24.0, policy.source_epoch)
-        self.interest = InterestPipeline(serving, self.states, self.trending, policy)
+        drift = drift or DriftSettings()
+        self.reporter = DriftReporter(serving, Collector(drift, 100, repeats=False, seed=0), "shop", 5.0)
+        self.drift = DriftPipeline(serving, drift, "shop")
+        self.interest = InterestPipeline(serving, self.states, self.trending, policy, self.reporter)
         self.catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch)
         self.evidence = EvidencePipeline(serving)
 

@@ -26,9 +26,12 @@ WAIT_SECONDS = 3
 
 
 class Shop:
-    """A running worker on topics and a store of its own, and what a producer and a consumer would do."""
+    """A running worker on topics and a store of its own, and what a producer and a consumer would do.
 
-    def __init__(self, settings: KafkaSettings, model: Path, folder: Path) -> None:
+    ``worker``: further settings of its, ``SECTION__NAME=value``.
+    """
+
+    def __init__(self, settings: KafkaSettings, model: Path, folder: Path, **worker: object) -> None:
         self.settings = settings
         ensure_topics(settings)
         self.producer = EventProducer(settings)
@@ -37,8 +40,10 @@ class Shop:
             "KAFKA__TOPIC_PREFIX": settings.topic_prefix,
             "KAFKA__GROUP_ID": settings.group_id,
             "MODEL__PATH": model,
+            "MODEL__CACHE": folder / "cache",
             "QDRANT__PATH": folder / "vectors",
             "INPUT__UNKNOWN_ITEM_WAIT_SECONDS": WAIT_SECONDS,
+            **worker,
         }
         self.worker = RunningWorker(folder / "worker.log", **self.environment)
 

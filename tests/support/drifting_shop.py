@@ -126,13 +126,15 @@ def _next_items(events: list[tuple[str, str, bool]]) -> list[str]:
     return found[::-1]
 
 
+OTHERS = [RecommendedItem(f"other-{n}", 0.5, Reason("taste")) for n in range(200)]
+
+
 def _list(shop: Shop, user: str, wanted: str, accuracy: float, k: int) -> Recommendation:
     """A list that has the item that comes next with the given chance, at any place."""
-    ids = [f"other-{n}" for n in range(k)]
-    if shop.rng.random() < accuracy:
-        ids[int(shop.rng.integers(k))] = wanted
-    score = float(shop.rng.normal(0.5, 0.1))
-    items = [RecommendedItem(one, score, Reason("taste")) for one in ids]
+    items, (chance, place, score) = OTHERS[:k], shop.rng.random(3).tolist()
+    items[0] = RecommendedItem("first", score, Reason("taste"))
+    if chance < accuracy:
+        items[int(k * place)] = RecommendedItem(wanted, score, Reason("taste"))
     return Recommendation(
         user_id=user,
         scenario="home",
