@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from encoders.features import FEATURES
 from encoders.progress import Progress, no_progress
 from encoders.ranker import (
     Ranker,
@@ -25,6 +26,7 @@ from encoders.tuning import Anchor
 from encoders.two_stage import COVISITED, INTEREST
 from encoders.validation import beyond_noise
 
+HAD = FEATURES.index("had")
 LEAST_ROWS = 60
 """Below this nothing is tuned: a held-out part could not tell noise from progress."""
 FEW_ROWS = 2_000
@@ -116,10 +118,12 @@ def _tuned(
 
 
 def _ndcg(ranker: Ranker | None, rows: RankingRows) -> Tensor:
-    """NDCG@10 of each row [r]; without a ranker by the plain score, as ``two_stage.ranked`` has it."""
+    """NDCG@10 of each row [r]; without a ranker by the plain score, what the user had last
+    (``candidates.fused``)."""
     features, real, targets = _tensors(rows)
     if ranker is None:
-        return ndcg_of((features[:, :, INTEREST] + features[:, :, COVISITED]).float(), real, targets)
+        plain = features[:, :, INTEREST] + features[:, :, COVISITED] - 10.0 * (features[:, :, HAD] > 0)
+        return ndcg_of(plain.float(), real, targets)
     return ndcg_of(scores_of(ranker, features), real, targets)
 
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from encoders.features import FEATURES
+from encoders.ranker import Ranker, RankerConfig, RankingRows
+from encoders.ranker_tuning import LEAST_ROWS, tune_ranker
+from encoders.torch_context import seeded
+from encoders.two_stage import INTEREST
+
+CONFIG = RankerConfig(epochs=6, hidden=16, batch_size=32)
+OTHER = INTEREST + 1
+CANDIDATES = 15
+
+
+def rows(count: int, telling: int | None, seed: int = 0) -> RankingRows:
+    """The target is the candidate with the largest feature ``telling``; drawn at random without one."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(count, CANDIDATES, len(FEATURES))).astype(np.float32)
+    best = rng.integers(0, CANDIDATES, count) if telling is None else features[:, :, telling].argmax(axis=1)
+    return RankingRows(features, np.ones((count, CANDIDATES), bool), np.arange(CANDIDATES) == best[:, None])
+
+
+@pytest.fixture(scope="module")
+def parent() -> Ranker:
+    """Orders by another feature than the target's shop does."""
+    with seeded(0):
+        ranker = tune_ranker(None, rows(250, OTHER), CONFIG).ranker
+    assert ranker is not None
+    return ranker
+
+
+def same(one: Ranker, other: Ranker) -> bool:
+    return all(torch.equal(a, other.state_dict()[name]) for name, a in one.state_dict().items())
+
+
+def test_a_ranker_learns_what_its_parent_did_not_know(parent: Ranker) -> None:
+    found = tune_ranker(parent, rows(250, INTEREST), CONFIG)
+    assert found.improved and found.after > found.before
+
+
+def test_where_rows_say_nothing_the_parent_stays(parent: Ranker) -> None:
+    found = tune_ranker(parent, rows(150, None), CONFIG)
+    assert not found.improved
+    assert found.ranker is parent
+
+
+def test_few_rows_leave_the_parent_alone(parent: Ranker) -> None:
+    found = tune_ranker(parent, rows(LEAST_ROWS - 1, INTEREST), CONFIG)
+    assert found.ranker is parent and not found.improved
+
+
+def test_without_a_parent_the_plain_score_stays_where_nothing_is_better() -> None:
+    assert tune_ranker(None, rows(150, None), CONFIG).ranker is None
+
+
+def test_the_parent_itself_is_not_changed(parent: Ranker) -> None:
+    before = {name: value.clone() for name, value in parent.state_dict().items()}
+    tune_ranker(parent, rows(200, INTEREST), CONFIG)
+    assert all(torch.equal(value, before[name]) for name, value in parent.state_dict().items())
+
+
+def test_standardisation_stays_the_parents(parent: Ranker) -> None:
+    found = tune_ranker(parent, rows(250, INTEREST), CONFIG).ranker
+    assert found is not None
+    torch.testing.assert_close((found.mean, found.spread), (parent.mean, parent.spread))
+
+
+def test_the_same_seed_gives_the_same_weights(parent: Ranker) -> None:
+    one, other = (tune_ranker(parent, rows(300, INTEREST), CONFIG).ranker for _ in range(2))
+    assert one is not None and other is not None and same(one, other)
