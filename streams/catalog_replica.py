@@ -13,6 +13,8 @@ from streams.item_table import ItemTable
 
 REFRESH_OVERLAP_MS = 30_000
 """How far a refresh looks back beyond the last: other clocks may run behind, and writes take time."""
+OWN_OVERLAP_MS = 5_000
+"""The same where this process alone writes."""
 
 
 def wall_clock_ms() -> int:
@@ -60,7 +62,8 @@ class CatalogReplica:
     def catch_up(self) -> int:
         """Read what the store received since it was last read, whoever wrote it; blocks."""
         read, began_ms = 0, self._clock_ms()
-        since = max(0, self._read_ms - REFRESH_OVERLAP_MS)
+        overlap_ms = REFRESH_OVERLAP_MS if self._store.shared else OWN_OVERLAP_MS
+        since = max(0, self._read_ms - overlap_ms)
         for page in self._store.scroll_items(self._names, updated_since_ms=since):
             self.add(page)
             read += len(page)

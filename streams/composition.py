@@ -278,7 +278,7 @@ def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease |
         states.model_changed()
         evidence.forget()
 
-    releases = ReleaseWatch(settings.kafka, name, release)
+    releases = ReleaseWatch(settings.kafka, name, serving.metrics, release)
     worker = Worker(
         serving=serving,
         locks=(catalog.lock, evidence.lock, interest.lock),

@@ -9,6 +9,7 @@
           └──► neighbours and popularity of items ─────────────► Qdrant evidence
     every worker ── what it saw of its events ─► topic drift-summaries ──► drift agent (one of all workers)
           └──► shift of users, items or accuracy ──────────────► topic training-requests
+    topic model-releases ──► every worker: the released model takes over between two batches
     anything unreadable ──► topic dead-letters (the bytes unchanged, the reason in headers)
 
 Each agent takes micro-batches of raw bytes, hands them to a pipeline that returns when everything is durable

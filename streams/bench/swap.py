@@ -168,7 +168,7 @@ class _Run:
                 self._send(began + number / self._options.rate, bar)
 
     def _change(self, name: str, to: ModelAt, before: ModelAt) -> tuple[float, float]:
-        """Release a version, and send on until its first list comes; when was it released, when did it come."""
+        """Release a version, send on until its first list comes; when was it released, when did that come."""
 
         def change(current: ModelRelease | None) -> ModelRelease:
             return ModelRelease(

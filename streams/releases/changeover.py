@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60.0
 WORK_SHARE = 0.5
-"""Share of the time that loading beside a worker takes: events come first."""
+"""Of one processor, that giving items their vectors takes beside a worker at most: events come first."""
 PASSING = ("unreadable", "store")
 """Reasons that may be gone when the release is tried again."""
 

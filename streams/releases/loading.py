@@ -21,7 +21,7 @@ OpenGeneration = Callable[[Path], Generation]
 
 
 class Pace:
-    """How much of the time loading may take beside a worker, and whether it is still wanted."""
+    """How much of a processor loading may take beside a worker, and whether it is still wanted."""
 
     def __init__(self, work_share: float = 1.0, abandoned: Event | None = None) -> None:
         """``work_share``: above 0, at most 1; ``abandoned`` is set where a newer release has come."""
@@ -29,7 +29,7 @@ class Pace:
         self._abandoned = abandoned or Event()
 
     def look(self, seconds: float = 0.0) -> None:
-        """Rest after ``seconds`` of work; raises ``ReleaseRefused`` (``superseded``) where abandoned."""
+        """Rest after ``seconds`` of CPU time; raises ``ReleaseRefused`` (``superseded``) where abandoned."""
         if self._abandoned.wait(seconds * self._rest):
             raise ReleaseRefused("superseded", "a newer release has come")
 
