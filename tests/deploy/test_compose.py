@@ -1,0 +1,77 @@
+"""compose.yaml: by the schema of its specification, with exact images, and with files that are there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from streams.settings import Settings
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+BUILT = {name for name, service in SERVICES.items() if "build" in service}
+
+
+def test_compose_file_holds_against_its_specification() -> None:
+    schema = json.loads((Path(__file__).parent / "schemas" / "compose-spec.json").read_text())
+    jsonschema.validate(COMPOSE, schema)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_images_have_exact_tags(service: str) -> None:
+    assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-trainer)?", SERVICES[service]["image"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_ports_are_open_to_this_machine_alone(service: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[service].get("ports", []))
+
+
+@pytest.mark.parametrize("service", sorted(BUILT))
+def test_freshets_containers_have_no_privileges_and_a_read_only_root(service: str) -> None:
+    given = SERVICES[service]
+    assert given["read_only"]
+    assert given["cap_drop"] == ["ALL"]
+    assert given["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("service", sorted(BUILT))
+def test_what_is_built_is_a_stage_of_the_dockerfile(service: str) -> None:
+    build = SERVICES[service]["build"]
+    dockerfile = (DEPLOY / build["context"] / build["dockerfile"]).read_text()
+    assert f" AS {build['target']}\n" in dockerfile
+
+
+def test_files_that_are_mounted_are_there() -> None:
+    mounts = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
+    sources = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", mount).split(":")[0] for mount in mounts]
+    assert not [source for source in sources if source.startswith(".") and not (DEPLOY / source).exists()]
+
+
+def test_prometheus_scrapes_workers_and_trainer_on_their_ports() -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    scraped = {
+        name: entry["port"]
+        for job in config["scrape_configs"]
+        for entry in job["dns_sd_configs"]
+        for name in entry["names"]
+    }
+    settings = Settings.model_fields
+    assert scraped == {"worker": settings["http"].default.port, "trainer": settings["trainer"].default.port}
+
+
+def test_grafana_reads_its_dashboards_where_they_are_mounted() -> None:
+    provider = yaml.safe_load(
+        (DEPLOY / "grafana" / "provisioning" / "dashboards" / "freshet.yaml").read_text()
+    )
+    (mount,) = [one for one in SERVICES["grafana"]["volumes"] if one.startswith("./grafana:")]
+    folder = mount.split(":")[1]
+    assert provider["providers"][0]["options"]["path"] == f"{folder}/dashboards"
+    assert SERVICES["grafana"]["environment"]["GF_PATHS_PROVISIONING"] == f"{folder}/provisioning"

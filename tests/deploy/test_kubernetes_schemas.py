@@ -1,0 +1,117 @@
+"""Every manifest against the schemas of several Kubernetes versions, strictly, by kubeconform."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from tests.deploy.chart import CASES, template
+from tests.deploy.tools import tool
+
+Report = dict[str, Any]
+
+OWN = Path(__file__).parent / "schemas"
+BUNDLED = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+VERSIONS = ("1.27.0", "1.31.0", "1.34.0", "1.37.0")
+"""The oldest that Chart.yaml names, the newest that has schemas, and two between."""
+WITHOUT_SCHEMA = "KafkaTopic"
+"""No package that can be had carries Strimzi's; tests/deploy/test_topics.py holds what is written."""
+KINDS = (
+    "configmap-v1",
+    "deployment-apps-v1",
+    "networkpolicy-networking-v1",
+    "persistentvolumeclaim-v1",
+    "pod-v1",
+    "poddisruptionbudget-policy-v1",
+    "service-v1",
+    "serviceaccount-v1",
+)
+
+
+@pytest.fixture(scope="session")
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled schemas with references that kubeconform can follow: to a file beside them."""
+    folder = tmp_path_factory.mktemp("schemas")
+    for version in VERSIONS:
+        target = folder / f"v{version}"
+        target.mkdir()
+        for name in ("_definitions", *KINDS):
+            schema = json.loads((BUNDLED / f"v{version}-local-strict" / f"{name}.json").read_text())
+            del schema["$id"]
+            (target / f"{name}.json").write_text(
+                json.dumps(schema).replace('"/api/_definitions', '"_definitions')
+            )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of manifests for each case."""
+    folder = tmp_path_factory.mktemp("manifests")
+    for name, case in CASES.items():
+        (folder / f"{name}.yaml").write_text(template(case).stdout)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def check(schemas: Path) -> Callable[[str, Path], Report]:
+    """Run kubeconform for a Kubernetes version on a file or folder; a run is done once."""
+
+    @cache
+    def run(version: str, path: Path) -> Report:
+        kubernetes = (
+            f"{schemas}/{{{{.NormalizedKubernetesVersion}}}}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+        )
+        custom = f"{OWN}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+        command = [tool("kubeconform"), "-strict", "-summary", "-output", "json", "-skip", WITHOUT_SCHEMA]
+        command += [
+            "-kubernetes-version",
+            version,
+            "-schema-location",
+            kubernetes,
+            "-schema-location",
+            custom,
+        ]
+        report: Report = json.loads(subprocess.run([*command, str(path)], capture_output=True).stdout)
+        return report
+
+    return run
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_manifests_hold_against_the_schemas_of_a_version(
+    check: Callable[[str, Path], Report], manifests: Path, version: str
+) -> None:
+    report = check(version, manifests)
+    assert report["summary"]["valid"] > 0
+    assert report["resources"] == []
+
+
+def test_only_topics_go_unchecked(check: Callable[[str, Path], Report], manifests: Path) -> None:
+    text = "".join(path.read_text() for path in manifests.iterdir())
+    skipped = check(VERSIONS[-1], manifests)["summary"]["skipped"]
+    assert skipped == text.count(f"\nkind: {WITHOUT_SCHEMA}\n")
+
+
+def test_wrong_fields_are_found(
+    check: Callable[[str, Path], Report], manifests: Path, tmp_path: Path
+) -> None:
+    wrong = {
+        "Deployment": ("  revisionHistoryLimit: 5", "  revisionHistory: 5"),
+        "NetworkPolicy": ("  policyTypes:", "  policyKinds:"),
+        "ScaledObject": ("  pollingInterval: 15", "  pollingInterval: often"),
+        "PodMonitor": ("  podMetricsEndpoints:", "  podEndpoints:"),
+    }
+    text = (manifests / "production.yaml").read_text()
+    for right, changed in wrong.values():
+        text = text.replace(right, changed)
+    (tmp_path / "wrong.yaml").write_text(text)
+    report = check(VERSIONS[-1], tmp_path / "wrong.yaml")
+    assert {resource["kind"] for resource in report["resources"]} == set(wrong)
