@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Event
 
+import numpy as np
+
 from encoders.errors import ModelError, ReleaseRefused, StoreError
 from exporters.metrics import Metrics
 from exporters.model_fetch import fetch_model
@@ -76,6 +78,8 @@ def fill(
             since_ms = max(0, began_ms - REFRESH_OVERLAP_MS)
         verify_items(store, source, generation)
         generation.replica.catch_up()
+        # What an engine prepares at its first search is prepared here, not in the first batch.
+        store.nearest_items(generation.names, np.eye(1, generation.model.dim, dtype=np.float32), [1])
     except StoreError as error:
         raise ReleaseRefused("store", f"the items of {generation.version}: {error}") from error
 

@@ -130,6 +130,10 @@ class VectorStoreContract:
         empty.upsert_users(NAMES, [user("u")])
         assert empty.retrieve_users(other, ["u"]) == [None]
 
+    def test_it_knows_which_versions_have_users(self, empty: VectorStore) -> None:
+        assert empty.has_users(NAMES)
+        assert not empty.has_users(CollectionNames.of("never", prefix="test-"))
+
     def test_a_collection_that_nobody_made_is_an_error(self, store: VectorStore) -> None:
         with pytest.raises(StoreError):
             store.retrieve_users(CollectionNames.of("absent"), ["u"])
