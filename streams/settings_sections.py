@@ -196,7 +196,7 @@ class TrainerSettings(Section):
     gate_cases: int = Field(2_000, ge=10, description="Questions asked on each slice, at most.")
     gate_min_cases: int = Field(100, ge=1, description="Fewer on the newest slice: rejected.")
     gate_max_loss: float = Field(0.05, ge=0, le=1, description="Share lost on a reference slice, at most.")
-    gate_min_spread: float = Field(0.05, ge=0, le=1, description="Of item vectors and of interests.")
+    gate_min_spread: float = Field(0.01, ge=0, le=1, description="Of item vectors and of interests.")
     gate_min_int8_overlap: float = Field(
         0.85, ge=0, le=1, description="Of the ten best, where int8 is built."
     )
@@ -258,7 +258,8 @@ class DriftSettings(Section):
     least_scored: int = Field(1_000, ge=32, description="Values that ADWIN and Page-Hinkley need first.")
     cold_events: float = Field(5.0, ge=0, description="An item with fewer events so far is cold.")
     warn_only: list[Detector] = Field(
-        ["scores_psi"], description="Detectors that never ask for a training, by the names in their metrics."
+        ["cold_users_adwin", "cold_users_page_hinkley", "scores_psi"],
+        description="Detectors that never ask for a training, by the names in their metrics.",
     )
     cool_down_seconds: float = Field(21_600.0, ge=0, description="Least time between two requests.")
     max_interval_seconds: float = Field(
