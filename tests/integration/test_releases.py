@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from exporters.model_manifest import MANIFEST, entry_of
 from streams.codec import encode_item
 from streams.demo.catalogue import make_catalogue
 from streams.kafka.local_broker import LocalKafka
-from streams.messages import ModelRelease
-from streams.releases.topic import TOPIC
+from streams.messages import ModelAt, ModelRelease
+from streams.releases.topic import TOPIC, publish, read_releases
 from streams.settings import KafkaSettings
 from tests.support.shop import Shop, wait_for
 from tests.support.workers import RunningWorker
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 ITEMS = make_catalogue(200, 7)
 NOW_MS = time.time_ns() // 1_000_000
-FIRST, SECOND = "20261101-aaaaaaaa", "20261102-bbbbbbbb"
+FIRST, SECOND, THIRD = "20261101-aaaaaaaa", "20261102-bbbbbbbb", "20261104-dddddddd"
 
 
 def version_of(model: Path, models: Path, version: str) -> Path:
@@ -44,13 +45,11 @@ class ReleasingShop(Shop):
 
     def __init__(self, settings: KafkaSettings, model: Path, folder: Path) -> None:
         models = folder / "models"
-        self.models = models
+        self.models, self.folder = models, folder
         version_of(model, models, FIRST)
         version_of(model, models, SECOND)
         (models / "latest").write_text(FIRST)
         super().__init__(settings, models, folder)
-        self.worker.wait_ready()
-        self.environment["MODEL__CACHE"] = folder / "cache"
         self.sent: dict[str, int] = {}
 
     def click(self, user: str, item: int) -> None:
@@ -69,13 +68,39 @@ class ReleasingShop(Shop):
     def versions(self, user: str) -> list[str]:
         return [one.model_version for one in self.recommendations(user)]
 
-    def refused(self, reason: str) -> bool:
-        return f'freshet_release_refusals_total{{reason="{reason}"}}' in self.worker.metrics()
+    def refusals(self, reason: str) -> float:
+        line = f'freshet_release_refusals_total{{reason="{reason}"}} '
+        found = [one for one in self.worker.metrics().splitlines() if one.startswith(line)]
+        return float(found[0].removeprefix(line)) if found else 0.0
+
+    def number(self) -> int:
+        """Of the newest release."""
+        return max(
+            msgspec.json.decode(one.value or b"", type=ModelRelease).number for one in self.read(TOPIC)
+        )
+
+    def damaged(self, name: str, contents: dict[str, bytes] | None = None, **manifest: Any) -> dict[str, Any]:
+        """A release of a version with other files or another manifest, and honest about it."""
+        folder = self.models / name
+        shutil.copytree(self.models / SECOND, folder)
+        written = json.loads((folder / MANIFEST).read_bytes())
+        for file, content in (contents or {}).items():
+            (folder / file).write_bytes(content)
+            entry = entry_of(folder / file)
+            written["files"][file] = {"sha256": entry.sha256, "bytes": entry.bytes}
+        (folder / MANIFEST).write_text(json.dumps(written | manifest))
+        return {"uri": str(folder), "digest": digest_of(folder)}
 
     def announce(self, number: int, **champion: Any) -> None:
         """Publish a release as nobody should: whatever it says."""
         at = {"version": SECOND, "uri": str(self.models / SECOND), "digest": "0" * 64, "items": 0} | champion
-        body = {"model": "freshet", "number": number, "champion": at, "released_at": NOW_MS, "lineage": [FIRST]}
+        body = {
+            "model": "freshet",
+            "number": number,
+            "champion": at,
+            "released_at": NOW_MS,
+            "lineage": [FIRST, SECOND],
+        }
         self.producer.send(TOPIC, b"freshet", msgspec.json.encode(msgspec.convert(body, ModelRelease)))
         self.producer.flush()
 
@@ -135,3 +160,100 @@ def test_a_rollback_takes_effect_within_seconds(shop: ReleasingShop) -> None:
     shop.settle("clicks")
     assert shop.versions("user-1")[-1] == FIRST
     assert answered_events(shop, "user-1") == shop.sent["user-1"]
+
+
+def other_tower(shop: ReleasingShop) -> dict[str, Any]:
+    return shop.damaged("tower", text_digest="1" * 64)
+
+
+def leaving_path(shop: ReleasingShop) -> dict[str, Any]:
+    return shop.damaged("path", files={"../weights": {"sha256": "0" * 64, "bytes": 1}})
+
+
+def truncated_graph(shop: ReleasingShop) -> dict[str, Any]:
+    """With a manifest that knows of it."""
+    return shop.damaged("truncated", {"item.onnx": (shop.models / SECOND / "item.onnx").read_bytes()[:500]})
+
+
+def malicious_graph(shop: ReleasingShop) -> dict[str, Any]:
+    return shop.damaged("malicious", {"item.onnx": reading_graph("/etc/hostname")})
+
+
+BAD = {
+    "text_tower": other_tower,
+    "path": leaving_path,
+    "graph": truncated_graph,
+    "graph, malicious": malicious_graph,
+    "digest": lambda shop: {"digest": "0" * 64},
+    "unreadable": lambda shop: {"uri": "/nowhere/at/all"},
+    "manifest": lambda shop: {"version": "20261103-cccccccc", "digest": digest_of(shop.models / SECOND)},
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_release_is_refused_with_a_reason_and_the_model_serves_on(
+    shop: ReleasingShop, name: str
+) -> None:
+    champion = BAD[name](shop)
+    before = shop.refusals(name.partition(",")[0])
+    shop.announce(shop.number() + 1, **champion)
+    wait_for(lambda: shop.refusals(name.partition(",")[0]) == before + 1)
+    shop.click("user-2", 9)
+    shop.settle("clicks")
+    assert shop.versions("user-2")[-1] == FIRST
+
+
+def test_a_release_with_an_older_number_is_refused(shop: ReleasingShop) -> None:
+    shop.announce(1, digest=digest_of(shop.models / SECOND))
+    wait_for(lambda: shop.refusals("number"))
+    assert shop.serves(FIRST)
+
+
+def test_a_worker_killed_in_the_middle_of_a_swap_completes_it(shop: ReleasingShop) -> None:
+    third = version_of(shop.models / FIRST, shop.models, THIRD)
+    shop.announce(shop.number() + 1, version=THIRD, uri=str(third), digest=digest_of(third))
+    wait_for(lambda: (shop.folder / "vectors" / f"users-{THIRD}").exists())
+    shop.worker.stop(signal.SIGKILL)
+    for number in range(20):
+        shop.click(f"user-{number}", (number + 11) % 200)
+    shop.worker = RunningWorker(shop.folder / "worker.log", **shop.environment).wait_ready()
+    shop.settle("clicks")
+    assert shop.serves(THIRD)
+    assert f"freshet_known_items {len(ITEMS)}.0" in shop.worker.metrics()
+    for number in range(3):
+        user = f"user-{number}"
+        assert shop.versions(user)[-1] == THIRD
+        assert answered_events(shop, user) == shop.sent[user]
+
+
+def test_two_who_release_at_once_get_numbers_of_their_own(shop: ReleasingShop) -> None:
+    def releasing(version: str) -> ModelRelease:
+        at = ModelAt(version=version, uri="nowhere", digest="0" * 64)
+        return publish(
+            shop.settings,
+            "another-model",
+            lambda now: ModelRelease(model="another-model", number=1, champion=at, released_at=1),
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(releasing, ("v1", "v2")))
+    assert len({one.number for one in made}) == 2
+    assert read_releases(shop.settings)["another-model"] == max(made, key=lambda one: one.number)
+
+
+def reading_graph(place: str) -> bytes:
+    """A graph whose weights are said to lie in another file."""
+    import onnx
+
+    tensor = onnx.TensorProto(
+        name="w", data_type=onnx.TensorProto.FLOAT, dims=[4], data_location=onnx.TensorProto.EXTERNAL
+    )
+    tensor.external_data.add(key="location", value=place)
+    shape = [onnx.helper.make_tensor_value_info(name, 1, [4]) for name in ("x", "y")]
+    node = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", shape[:1], shape[1:], [tensor])
+    return onnx.helper.make_model(graph).SerializeToString()
+
+
+def digest_of(folder: Path) -> str:
+    return entry_of(folder / MANIFEST).sha256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,17 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from encoders.covisitation import CovisitationConfig
 from encoders.errors import ReleaseRefused, StoreError, StoreUnavailable
-from exporters.vector_store import CollectionNames
+from exporters.vector_store import CollectionNames, EvidenceRecord
 from streams.catalog_replica import CatalogReplica
+from streams.fold_types import Received
 from streams.generation import Generation
+from streams.lookup import recommend
 from streams.messages import ModelAt, ModelRelease
+from streams.recommender import Stages
 from streams.releases import loading
 from streams.releases.changeover import Changeover, Worker
+from streams.scenarios import Scenario
 from streams.state import unpack
 from tests.fakes.kafka_messages import NOW_MS, click, item, purchase
 from tests.fakes.model import FakeModel
-from tests.fakes.wired_worker import WiredWorker
+from tests.fakes.wired_worker import POLICY, WiredWorker
 
 ITEMS = ("a", "b", "c", "d", "e")
 FIRST = {"fake-1": 0, "fake-2": 2, "fake-3": 1}
@@ -328,3 +334,50 @@ class TestChallenger:
         await releasing.obey(release(2, "fake-2", "fake-1"))
         assert releasing.version == "fake-2"
         assert releasing.worker.serving.challenger is None
+
+
+async def test_a_user_who_has_not_come_since_is_looked_up_with_the_history(releasing: Releasing) -> None:
+    worker = releasing.worker
+    await worker.interest.process([click("ann", "a", 0), click("ann", "b", 1)])
+    await releasing.obey(release(1, "fake-2", "fake-1"))
+    serving = worker.serving
+    found = recommend(serving.store, serving.generation, "ann", Scenario(k=3), serving.elsewhere)
+    assert (found.basis, found.events, len(found.items)) == ("history", 2, 3)
+    assert releasing.user("fake-2", "ann") is None
+
+
+async def test_evidence_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    collecting = replace(POLICY, covisitation=CovisitationConfig(window=3))
+    swapped, steady = (WiredWorker(None, collecting, Stages()) for _ in range(2))
+    for worker in (swapped, steady):
+        await worker.stock(*ITEMS)
+        worker.publisher.delivered.clear()
+    releasing = Releasing(swapped, monkeypatch)
+    for turn in range(3):
+        for worker in (swapped, steady):
+            await worker.interest.process(
+                [click(f"u{n}", ITEMS[(n + turn) % 5], 10 * turn + n) for n in range(4)]
+            )
+            await worker.evidence.process(evidence_of(worker))
+        if turn < 2:
+            await releasing.obey(release(turn + 1, f"fake-{turn + 2}", "fake-1", "fake-2"))
+    for one, other in zip(evidence_in(swapped), evidence_in(steady), strict=True):
+        np.testing.assert_array_equal(one.dimensions, other.dimensions)
+        np.testing.assert_allclose(one.weights, other.weights, rtol=1e-6)
+    held, wanted = (worker.serving.replica.evidence.popularity(NOW_MS / 1000) for worker in (swapped, steady))
+    np.testing.assert_allclose(np.sort(held), np.sort(wanted), rtol=1e-6)
+    for worker in (swapped, steady):
+        worker.close()
+
+
+def evidence_of(worker: WiredWorker) -> list[Received]:
+    """What the worker has published on ``evidence`` since the beginning, as Kafka would give it."""
+    sent = worker.publisher.on("evidence")
+    return [
+        Received("evidence", one.partition or 0, n, None, one.value, NOW_MS) for n, one in enumerate(sent)
+    ]
+
+
+def evidence_in(worker: WiredWorker) -> list[EvidenceRecord]:
+    found = worker.store.retrieve_evidence(worker.names, list(ITEMS))
+    return [one for one in found if one is not None]
