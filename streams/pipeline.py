@@ -16,8 +16,8 @@ no acknowledgement to hold back: for them 5 comes before 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -30,9 +30,10 @@ from streams.contest import lists_of
 from streams.dead_letters import dead_letter
 from streams.drift.reporter import DriftReporter
 from streams.evidence_messages import bundles
-from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received, Visited
+from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received
 from streams.interest import fold, run_steps
 from streams.messages import SCHEMA_VERSION, Recommendation
+from streams.prepared import Prepared, applied_in
 from streams.recommending import compose
 from streams.scenarios import Scenario
 from streams.serving import Serving
@@ -43,30 +44,6 @@ from streams.user_states import UserStates
 EVENT_TYPES = {"clicks": EventType.CLICK, "purchases": EventType.PURCHASE}
 CONFLICT_ROUNDS = 10
 Events = list[tuple[Received, Interaction]]
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A batch that is worked out and not yet carried out."""
-
-    users: list[UserState] = field(default_factory=list)
-    folded: list[Folded] = field(default_factory=list)
-    recommendations: list[Recommendation] = field(default_factory=list)
-    shadow: list[Recommendation] = field(default_factory=list)
-    """What a challenger in the shadow would publish."""
-    evidence: list[Outgoing] = field(default_factory=list)
-
-    def won(self, lost: set[str]) -> Iterator[Folded]:
-        """What was decided for the users whose write did not lose."""
-        return (one for user, one in zip(self.users, self.folded, strict=True) if user.user_id not in lost)
-
-    def published(self, lost: set[str]) -> list[Recommendation]:
-        """The recommendations of those users."""
-        return [one for one in self.recommendations if one.user_id not in lost]
-
-    def compared(self, lost: set[str]) -> list[Recommendation]:
-        """The same, and what a challenger would recommend them."""
-        return [one for one in (*self.recommendations, *self.shadow) if one.user_id not in lost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +174,7 @@ class InterestPipeline:
         if config is None:
             return []
         with self._metrics.stage("pairs"):
-            found = bundles(_applied(folded), config, self._policy.source_epoch, partitions)
+            found = bundles(applied_in(folded), config, self._policy.source_epoch, partitions)
         return [Outgoing("evidence", None, value, partition=partition) for partition, value in found]
 
     def _context(self) -> FoldContext:
@@ -240,7 +217,7 @@ class InterestPipeline:
             self._count_trending(one)
         self._trending.flush(self._serving.clock_ms())
         if self._drift is not None:
-            self._drift.note(_applied(prepared.won(lost)), prepared.compared(lost))
+            self._drift.note(applied_in(prepared.won(lost)), prepared.compared(lost))
         return lost
 
     def _count_trending(self, folded: Folded) -> None:
@@ -275,10 +252,6 @@ class InterestPipeline:
     def _due_users(self) -> list[str]:
         self._serving.replica.ensure(self._states.waiting_items())
         return self._states.due(self._serving.replica.items.__contains__, self._serving.clock_ms())
-
-
-def _applied(folded: Iterable[Folded]) -> list[Visited]:
-    return [one for each in folded for one in each.applied]
 
 
 def _answers(scenario: Scenario, user: UserState) -> bool:

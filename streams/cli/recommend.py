@@ -50,8 +50,8 @@ def recommend(
 
 def _from_store(settings: Settings, user: str, asked: dict[str, Any]) -> dict[str, Any]:
     from streams.api import answer_fields
-    from streams.composition import open_reading
     from streams.lookup import recommend as ask
+    from streams.opening import open_reading
     from streams.rules import parse_filters
     from streams.scenario_settings import scenarios_of
     from streams.scenarios import narrowed
