@@ -27,11 +27,13 @@ from encoders.two_stage import COVISITED, INTEREST
 from encoders.validation import beyond_noise
 
 HAD = FEATURES.index("had")
-LEAST_ROWS = 60
+LEAST_ROWS = 150
 """Below this nothing is tuned: a held-out part could not tell noise from progress."""
 FEW_ROWS = 2_000
 HELD_OF_FEW = 0.3
 """Share held out of few rows, in place of ``RankerConfig.held_out``: the choice rests on it."""
+ERRORS = 2.0
+"""Standard errors that count as noise: the best of many epochs is better by one, often, by chance."""
 RATE = 0.3
 """Factor on ``RankerConfig.learning_rate`` when a parent's ranker is tuned."""
 PULL = 0.1
@@ -76,7 +78,7 @@ def tune_ranker(
 
 def _better_of(start: Ranker | None, found: Ranker, held: RankingRows, count: int) -> TunedRanker:
     before, after = _ndcg(start, held).double().numpy(), _ndcg(found, held).double().numpy()
-    improved = beyond_noise(after, before)
+    improved = beyond_noise(after, before, ERRORS)
     return TunedRanker(
         found if improved else start,
         improved,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -31,7 +32,7 @@ from encoders.tuning import PARTS, changed_parts
 from encoders.validation import Validation, mean
 from encoders.whitening import fit_whitening
 from exporters.catalogue_sample import alignment_metrics, write_sample
-from exporters.model_manifest import GOLDEN, MANIFEST, RANKER, RANKER_WEIGHTS, DataWindow, read_manifest
+from exporters.model_manifest import RANKER_WEIGHTS, DataWindow, read_manifest
 from exporters.model_store import ModelFacts, load_model, resolve_model, write_model
 from exporters.onnx_export import OPSET
 from exporters.ranker_files import read_ranker, write_ranker
@@ -40,6 +41,7 @@ from exporters.tower_files import encode_texts, load_towers, require_rows, write
 Vectors = npt.NDArray[np.float32]
 TargetDomain = Literal["new", "same"]
 Ranking = Callable[[ServingModel], RankingRows]
+WriteTowers = Callable[[Path], ModelFacts]
 CHECKPOINT = ".transferring"
 REPORT = "transfer.json"
 
@@ -114,14 +116,13 @@ def transfer(
     tuned = _tune_towers(
         folder, vectors, sequences, replay, policy, training, domain, checkpoints, resume, progress
     )
-    with TemporaryDirectory(prefix="freshet-transfer-") as scratch:
-        draft = _write_draft(Path(scratch), folder, config, tuned.towers, vectors)
-        first = None if policy == "scratch" else _ranker_of(folder)
-        ranker = _tune_ranker(draft, first, vectors, sequences, policy, ranking, training, progress)
-        if domain == "same" and not tuned.changed and not ranker.improved:
-            written = folder
-        else:
-            written = _write(out, folder, draft, config, tuned, ranker, vectors, sequences, policy, domain)
+    write = partial(_write_towers, parent=folder, config=config, towers=tuned.towers, vectors=vectors)
+    first = None if policy == "scratch" else _ranker_of(folder)
+    ranker = _tune_ranker(write, config, first, vectors, sequences, policy, ranking, training, progress)
+    if domain == "same" and not tuned.changed and not ranker.improved:
+        written = folder
+    else:
+        written = _write(out, write, folder, config, tuned, ranker, vectors, sequences, policy, domain)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return written
 
@@ -189,25 +190,23 @@ def _validated(validation: Validation, towers: Towers, untrained: Towers) -> dic
     } | {f"validation_{name}": value for name, value in validation.by_task(found).items()}
 
 
-def _write_draft(models: Path, parent: Path, config: ModelConfig, towers: Towers, vectors: Vectors) -> Path:
-    """The towers as a whole model without a ranker, to make the ranker's rows with."""
+def _write_towers(
+    folder: Path, *, parent: Path, config: ModelConfig, towers: Towers, vectors: Vectors
+) -> ModelFacts:
+    """A model without a ranker in a folder that is being built, and what holds of it so far."""
     manifest = read_manifest(parent)
-
-    def build(folder: Path) -> ModelFacts:
-        name, digest = write_text_tower(folder, config, None, parent)
-        write_towers(folder, config, towers, {})
-        write_sample(folder, vectors)
-        return ModelFacts(
-            parent=manifest.version,
-            opset=OPSET,
-            text_model=name,
-            text_digest=digest,
-            trained=(),
-            data=DataWindow(),
-            metrics={},
-        )
-
-    return write_model(models, build, name=config.name)
+    name, digest = write_text_tower(folder, config, None, parent)
+    write_towers(folder, config, towers, {})
+    write_sample(folder, vectors)
+    return ModelFacts(
+        parent=manifest.version,
+        opset=OPSET,
+        text_model=name,
+        text_digest=digest,
+        trained=(),
+        data=DataWindow(),
+        metrics={},
+    )
 
 
 def _ranker_of(folder: Path) -> Ranker | None:
@@ -216,7 +215,8 @@ def _ranker_of(folder: Path) -> Ranker | None:
 
 
 def _tune_ranker(
-    draft: Path,
+    write: WriteTowers,
+    config: ModelConfig,
     first: Ranker | None,
     vectors: Vectors,
     sequences: TrainingSequences,
@@ -228,21 +228,21 @@ def _tune_ranker(
     has_rows = ranking is not None or (sequences.valid is not None and len(sequences.valid) > 0)
     if policy == "zero-shot" or not has_rows:
         return TunedRanker(first, False, 0, float("nan"), float("nan"))
-    model = load_model(draft, threads=training.threads)
-    rows = (
-        ranking(model)
-        if ranking is not None
-        else ranking_rows(
-            model, model.item_vectors(vectors), sequences, CovisitationConfig(), seed=training.seed
-        )
-    )
+    with TemporaryDirectory(prefix="freshet-transfer-") as scratch:
+        draft = write_model(Path(scratch), write, name=config.name)
+        model = load_model(draft, threads=training.threads)
+        if ranking is not None:
+            rows = ranking(model)
+        else:
+            known = model.item_vectors(vectors)
+            rows = ranking_rows(model, known, sequences, CovisitationConfig(), seed=training.seed)
     return tune_ranker(first, rows, RankerConfig(seed=training.seed, threads=training.threads), progress)
 
 
 def _write(
     out: Path,
+    write: WriteTowers,
     parent: Path,
-    draft: Path,
     config: ModelConfig,
     tuned: _Towers,
     ranker: TunedRanker,
@@ -251,10 +251,8 @@ def _write(
     policy: Policy,
     domain: TargetDomain,
 ) -> Path:
-    source, made = read_manifest(parent), read_manifest(draft)
     trained = (*tuned.changed, *(["ranker"] if ranker.improved else []))
-    towers = tuned.towers.item
-    metrics = tuned.metrics | alignment_metrics(parent, vectors, towers)
+    metrics = tuned.metrics | alignment_metrics(parent, vectors, tuned.towers.item)
     if ranker.rows:
         metrics |= {"ranker_rows": float(ranker.rows)}
     if np.isfinite(ranker.after):
@@ -264,17 +262,14 @@ def _write(
         }
 
     def build(folder: Path) -> ModelFacts:
-        for name in made.files.keys() - {GOLDEN, MANIFEST, RANKER, RANKER_WEIGHTS}:
-            shutil.copyfile(draft / name, folder / name)
+        facts = write(folder)
         (folder / "metrics.json").write_bytes(msgspec.json.encode(metrics, order="sorted"))
         (folder / REPORT).write_bytes(msgspec.json.encode(_report(tuned, ranker, policy, domain)))
         if ranker.ranker is not None:
             write_ranker(ranker.ranker, folder)
-        return ModelFacts(
-            parent=None if policy == "scratch" else source.version,
-            opset=OPSET,
-            text_model=source.text_model,
-            text_digest=source.text_digest,
+        return msgspec.structs.replace(
+            facts,
+            parent=None if policy == "scratch" else facts.parent,
             trained=trained,
             frozen=tuple(part for part in (*PARTS, "ranker", "text") if part not in trained),
             data=DataWindow(

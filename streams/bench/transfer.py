@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -89,10 +90,12 @@ class _Bench:
         """One model and what it is worth, read from the cache where it was measured before."""
         file = self._options.cache / f"{arm}-{'all' if size is None else size}-{seed}.json"
         if not file.is_file():
-            file.write_bytes(msgspec.json.encode(self._measure(arm, size, seed)))
+            # A folder of its own: models that come out alike would share one version, and its report.
+            with TemporaryDirectory(dir=self._options.cache) as models:
+                file.write_bytes(msgspec.json.encode(self._measure(arm, size, seed, Path(models))))
         return msgspec.json.decode(file.read_bytes(), type=Cell)
 
-    def _measure(self, arm: Arm, size: int | None, seed: int) -> Cell:
+    def _measure(self, arm: Arm, size: int | None, seed: int, models: Path) -> Cell:
         from exporters.transfer_factory import REPORT, TransferReport, transfer
 
         sample = sampled(self._split, size, seed)
@@ -104,7 +107,7 @@ class _Bench:
             self._parent,
             known,
             self._data.items,
-            self._options.cache / "models",
+            models,
             policy,
             training,
             ranking=None if size == 0 else lambda model: self._rows(model, sample, seed),

@@ -1,7 +1,8 @@
-"""``freshet model init``, ``freshet model fetch`` and ``freshet model show``."""
+"""``freshet model``: init, fetch, show and quantize."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,45 @@ def show(path: Path, as_json: bool) -> None:
     """
     load_model(path)
     print_model(resolve_model(path), as_json)
+
+
+@model.command()
+@click.argument("path", type=PATH)
+@click.option("--catalog", type=PATH, help="items.jsonl: its texts tell what the ranking loses.")
+@click.option("--dataset", nargs=2, metavar="NAME PATH", help=f"Items of a data set: {', '.join(NAMES)}.")
+@click.option("--texts", type=click.IntRange(20), default=1_000, show_default=True, help="Read at most.")
+@click.option(
+    "--least-overlap",
+    type=click.FloatRange(0, 1),
+    default=0.85,
+    show_default=True,
+    help="Share of the ten nearest that must stay.",
+)
+@click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
+def quantize(
+    path: Path,
+    catalog: Path | None,
+    dataset: tuple[str, str] | None,
+    texts: int,
+    least_overlap: float,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Make the text tower of a model int8: faster on a CPU, where it keeps the ranking.
+
+    Each text's ten nearest are compared; where too many differ, no model is written. Its vectors are others:
+    texts that were encoded before must be encoded again.
+
+    \b
+    Example:
+      freshet model quantize models/ --catalog items.jsonl --out small/
+    """
+    _, items = _read_items(catalog, dataset, None)
+    import_factory()
+    quantization = importlib.import_module("exporters.quantization")
+    chosen = [item.text for item in items[:texts]]
+    print_model(quantization.quantize_text(path, chosen, out, least_overlap=least_overlap), as_json)
 
 
 def print_model(folder: Path, as_json: bool) -> None:

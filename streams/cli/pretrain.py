@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from encoders.batching import TrainingSequences, from_interactions, from_leave_one_out
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.datasets import NAMES, Dataset, load
+from encoders.errors import SettingsError
 from streams.cli.model import PATH, print_model
 from streams.cli.training_progress import TrainingBar, import_factory
+from streams.cli.until import past_of
+from streams.composition import replay_of
+from streams.settings import load_settings
+
+if TYPE_CHECKING:
+    from encoders.progress import Progress
+    from encoders.ranker import RankingRows
+    from encoders.runtime import ServingModel, Vector
 
 DEFAULTS = TrainingConfig()
+ROWS = 9_000
+"""Users of each source that the ranker learns from."""
 
 
 @click.command()
-@click.option("--dataset", nargs=2, metavar="NAME PATH", required=True, help=f"NAME: {', '.join(NAMES)}.")
+@click.option("--dataset", nargs=2, metavar="NAME PATH", help=f"NAME: {', '.join(NAMES)}.")
+@click.option(
+    "--source",
+    "sources",
+    nargs=2,
+    metavar="NAME PATH",
+    multiple=True,
+    help="Instead of --dataset, twice or more: shops that share a user tower and a ranker, to transfer from.",
+)
 @click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
 @click.option("--from", "parent", type=PATH, help="Model to start from. Default: an untrained one.")
 @click.option("--dim", type=click.IntRange(2, 4096), default=128, show_default=True, help="Without --from.")
@@ -27,7 +51,8 @@ DEFAULTS = TrainingConfig()
 @click.option("--resume", is_flag=True, help="Go on after the last whole epoch of an interrupted run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the new manifest as one JSON object.")
 def pretrain(
-    dataset: tuple[str, str],
+    dataset: tuple[str, str] | None,
+    sources: Sequence[tuple[str, str]],
     out: Path,
     parent: Path | None,
     dim: int,
@@ -44,14 +69,27 @@ def pretrain(
     split is used as it is. Training stops when validation NDCG@10 no longer rises, and keeps the best
     epoch. Where training does not beat the model it started from, that model stays `latest`.
 
+    With several --source, what carries over between shops is learned: the user tower and the ranker. Each
+    shop has an adaptor of its own (whitening), and gives the same number of batches.
+
     \b
-    Example:
+    Examples:
       freshet pretrain --dataset movielens ml-100k/ --out models/
+      freshet pretrain --source unisrec games/ --source online-retail online_retail/ --out models/
     """
-    name, path = dataset
-    data = load(name, Path(path))
+    if (dataset is None) == (not sources):
+        raise SettingsError("name one --dataset, or several --source")
     factory = import_factory()
     training = TrainingConfig(epochs=epochs, seed=seed, threads=threads)
+    if dataset is None:
+        if parent is not None:
+            raise SettingsError("--source makes a new model: use `freshet transfer` to go on from one")
+        print_model(
+            _pretrain_sources(sources, out, ModelConfig(dim=dim), training, text_model, resume), as_json
+        )
+        return
+    name, path = dataset
+    data = load(name, Path(path))
     with TrainingBar() as bar:
         folder = factory.pretrain(
             training_sequences(data, seed),
@@ -65,6 +103,52 @@ def pretrain(
             progress=bar.update,
         )
     print_model(folder, as_json)
+
+
+def _pretrain_sources(
+    sources: Sequence[tuple[str, str]],
+    out: Path,
+    config: ModelConfig,
+    training: TrainingConfig,
+    text_model: str | None,
+    resume: bool,
+) -> Path:
+    factory = importlib.import_module("exporters.source_pretraining")
+    with TrainingBar() as bar:
+        shops = [
+            factory.Source(
+                f"{name}-{Path(path).name}",
+                data.items,
+                training_sequences(data, training.seed),
+                partial(_rows, data, training.seed, bar.update),
+            )
+            for name, path in sources
+            for data in [load(name, Path(path))]
+        ]
+        folder: Path = factory.pretrain_sources(
+            shops, out, config, training, text_model=text_model, resume=resume, progress=bar.update
+        )
+    return folder
+
+
+def _rows(
+    data: Dataset, seed: int, progress: Progress, model: ServingModel, text_vectors: Vector
+) -> RankingRows:
+    """What the ranker learns from one shop, with evidence and candidates as the settings say."""
+    from encoders.progressive_rows import progressive_rows
+    from encoders.ranking_rows import ranking_rows
+
+    config = replay_of(load_settings())
+    if data.split is None and not data.ordered:
+        past, stage = past_of(data, None)
+        stage = replace(stage, text_vectors=text_vectors)
+        return progressive_rows(
+            model, past, stage, data.items, config, max_rows=ROWS, seed=seed, progress=progress
+        )
+    vectors, known = model.item_vectors(text_vectors), training_sequences(data, seed)
+    return ranking_rows(
+        model, vectors, known, config.covisitation, max_rows=ROWS, seed=seed, progress=progress
+    )
 
 
 def training_sequences(data: Dataset, seed: int = 0) -> TrainingSequences:

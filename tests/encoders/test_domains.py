@@ -46,4 +46,5 @@ def test_an_epoch_has_as_many_steps_as_it_says() -> None:
 
 def test_popularity_sums_to_one_and_leaves_no_item_out() -> None:
     popularity = domain(3).popularity
-    assert float(popularity.sum()) == 1.0 and float(popularity.min()) >= 0.5 / 10
+    assert float(popularity.sum()) == 1.0
+    assert float(popularity.min()) >= 0.5 / 10

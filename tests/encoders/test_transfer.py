@@ -138,7 +138,9 @@ def test_policies_tune_what_they_say() -> None:
     assert parts["adaptor"] == [("adaptor", "decay")]
     assert len(parts["adaptor-then-all"]) == 2
     first, second = (stage.tuning for stage in stages("adaptor-then-all", TRAINING))
-    assert second.rate < first.rate and second.anchored and second.distillation > 0
+    assert second.rate < first.rate
+    assert second.anchored
+    assert second.distillation > 0
 
 
 def test_few_sequences_get_small_batches() -> None:

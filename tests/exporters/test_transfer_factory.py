@@ -1,0 +1,122 @@
+"""Whole models made by transfer: what their manifests say, and what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from encoders.batching import TrainingSequences, sequences_of
+from encoders.config import ModelConfig, TrainingConfig
+from encoders.errors import ModelError
+from encoders.events import Item
+from encoders.whitening import fit_whitening
+from exporters.catalogue_sample import SAMPLE
+from exporters.model_factory import make_untrained
+from exporters.model_manifest import RANKER_WEIGHTS, read_manifest
+from exporters.tower_files import load_towers
+from exporters.transfer_factory import CHECKPOINT, REPORT, TransferReport, transfer
+
+CONFIG = ModelConfig(dim=16, hidden=16, item_hidden=16)
+ITEMS = [Item(str(i), f"item {i}") for i in range(40)]
+TRAINING = TrainingConfig(epochs=3, batch_size=64, learning_rate=3e-2)
+
+
+def vectors(seed: int) -> np.ndarray:
+    drawn = np.random.default_rng(seed).normal(size=(len(ITEMS), 384))
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+
+def walks(users: int) -> TrainingSequences:
+    """From each item to the next, which no text says."""
+    starts = np.random.default_rng(1).integers(0, len(ITEMS), users)
+    histories = [[int(start + i) % len(ITEMS) for i in range(6)] for start in starts]
+    return TrainingSequences(
+        sequences_of(histories),
+        sequences_of([history[:3] for history in histories]),
+        np.array([history[3] for history in histories]),
+        dataset="walks",
+    )
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory, untrained_model: Path) -> Path:
+    out = tmp_path_factory.mktemp("parent")
+    return make_untrained(ITEMS, out, CONFIG, text_from=untrained_model, text_vectors=vectors(0))
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory, parent: Path) -> Path:
+    """Everything tuned on behaviour that can be learned."""
+    out = tmp_path_factory.mktemp("tuned")
+    return transfer(
+        parent,
+        walks(600),
+        ITEMS,
+        out,
+        "adaptor-then-all",
+        TRAINING,
+        text_vectors=vectors(1),
+        replay=walks(50),
+    )
+
+
+def test_zero_shot_is_the_untrained_profile_of_the_new_shop_with_the_parents_ranker(
+    tmp_path: Path, parent: Path
+) -> None:
+    nothing = TrainingSequences(sequences_of([]))
+    folder = transfer(parent, nothing, ITEMS, tmp_path, "zero-shot", TRAINING, text_vectors=vectors(1))
+    found = load_towers(folder)[1].item(torch.from_numpy(vectors(1))).detach().numpy()
+    white = fit_whitening(vectors(1)).apply(vectors(1))[:, : CONFIG.dim]
+    white /= np.linalg.norm(white, axis=1, keepdims=True)
+    np.testing.assert_allclose(found @ found.T, white @ white.T, atol=2e-3)
+    assert (folder / RANKER_WEIGHTS).read_bytes() == (parent / RANKER_WEIGHTS).read_bytes()
+
+
+def test_the_manifest_names_tuned_and_frozen_parts_and_the_parent(tuned: Path, parent: Path) -> None:
+    manifest = read_manifest(tuned)
+    assert manifest.parent == read_manifest(parent).version
+    assert {"adaptor", "item_residual", "user_residual"} <= set(manifest.trained)
+    assert "text" in manifest.frozen
+    assert not set(manifest.trained) & set(manifest.frozen)
+
+
+def test_the_report_holds_every_stage(tuned: Path) -> None:
+    report = msgspec.json.decode((tuned / REPORT).read_bytes(), type=TransferReport)
+    assert (report.policy, len(report.stages)) == ("adaptor-then-all", 2)
+    assert report.stages[1].improved
+
+
+def test_what_is_kept_is_better_than_the_untrained_profile_on_validation(tuned: Path) -> None:
+    metrics = read_manifest(tuned).metrics
+    assert metrics["validation_ndcg_at_10"] > metrics["untrained_validation_ndcg_at_10"]
+
+
+def test_alignment_is_reported_before_and_after(tuned: Path) -> None:
+    metrics = read_manifest(tuned).metrics
+    assert {"centroid_distance_before", "centroid_distance_after", "mmd_before", "mmd_after"} <= set(metrics)
+
+
+def test_a_model_carries_a_sample_of_its_catalogue(tuned: Path) -> None:
+    np.testing.assert_allclose(load_file(tuned / SAMPLE)["text_vectors"], vectors(1), atol=1e-3)
+
+
+def test_finished_transfer_leaves_no_checkpoint(tuned: Path) -> None:
+    assert not (tuned.parent / CHECKPOINT).exists()
+
+
+def test_the_same_shop_without_progress_keeps_its_model(tmp_path: Path, parent: Path) -> None:
+    few = TrainingSequences(walks(8).train)
+    kept = transfer(
+        parent, few, ITEMS, tmp_path, "adaptor-then-all", TRAINING, domain="same", text_vectors=vectors(0)
+    )
+    assert kept == parent
+
+
+def test_vectors_of_another_catalogue_are_refused(tmp_path: Path, parent: Path) -> None:
+    with pytest.raises(ModelError, match="encode the same catalogue"):
+        transfer(parent, walks(5), ITEMS[:3], tmp_path, "adaptor", TRAINING, text_vectors=vectors(1))
