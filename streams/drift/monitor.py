@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -201,13 +202,14 @@ class DriftMonitor:
 
     def _new_detectors(self) -> dict[str, ChangeDetector]:
         settings = self._settings
+        new = partial(
+            ChangeDetector,
+            delta=settings.adwin_delta,
+            threshold=settings.page_hinkley,
+            least=settings.least_scored,
+        )
         return {
-            stream: ChangeDetector(
-                "rise" if stream.startswith("cold") else "fall",
-                delta=settings.adwin_delta,
-                threshold=settings.page_hinkley,
-                least=settings.least_scored,
-            )
+            stream: new("rise", allowed=settings.cold_rise / 2) if stream.startswith("cold") else new("fall")
             for stream in STREAMS
         }
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import pstdev
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from river.drift import PageHinkley
 
 Direction = Literal["fall", "rise"]
 
 CLOCK = 32
 """Values after which ADWIN looks for a change."""
 ALLOWED = 0.05
-"""Standard deviations that the mean may move without counting for Page-Hinkley."""
+"""Standard deviations that the mean may move without counting for Page-Hinkley, unless told otherwise."""
 LEAST_DEVIATION = 0.1
 """Below it a stream of almost no ones would make an alarm of a handful."""
 
@@ -41,20 +44,29 @@ class ChangeDetector:
     ``moved`` is relative to the mean before for a fall (accuracy), absolute for a rise (shares).
     """
 
-    def __init__(self, direction: Direction, *, delta: float, threshold: float, least: int) -> None:
-        """``threshold`` of Page-Hinkley in standard deviations; ``least`` values before anything is said."""
-        from river.drift import ADWIN, PageHinkley
+    def __init__(
+        self,
+        direction: Direction,
+        *,
+        delta: float,
+        threshold: float,
+        least: int,
+        allowed: float | None = None,
+    ) -> None:
+        """``threshold`` of Page-Hinkley in standard deviations; ``least`` values before anything is said;
+        ``allowed`` is how far the mean may move without counting for it.
+        """
+        from river.drift import ADWIN
 
         self._falls = direction == "fall"
         self._least = least
         self._threshold = threshold
         self._adwin = ADWIN(delta=delta, clock=CLOCK, grace_period=max(least, CLOCK))  # type: ignore[no-untyped-call]
-        mode = "down" if self._falls else "up"
-        # In units of the deviation of the first values. Without river's forgetting, which pulls a sum that
-        # is far from 0 back: that would look like a change.
-        self._page = PageHinkley(least, ALLOWED, threshold, alpha=1.0, mode=mode)
+        self._allowed = allowed
+        self._page: PageHinkley | None = None
         self._first: list[float] = []
         self._deviation = 0.0
+        self._summed = 0
         self._before: float | None = None
         self._alarmed = False
 
@@ -85,15 +97,28 @@ class ChangeDetector:
             self._before = None
 
     def _sum(self, values: Sequence[float]) -> None:
-        if not self._deviation:
+        if self._page is None:
             self._first += values
             if len(self._first) >= self._least:
-                self._deviation = max(LEAST_DEVIATION, pstdev(self._first))
+                self._page = self._new_page(pstdev(self._first))
                 self._first.clear()
             return
+        self._summed += len(values)
         for value in values:
             self._page.update(value / self._deviation)  # type: ignore[no-untyped-call]
             self._alarmed |= self._page.drift_detected
+
+    def _new_page(self, deviation: float) -> PageHinkley:
+        """In units of the deviation of the first values.
+
+        Without river's forgetting, which pulls a sum that is far from 0 back: that would look like a change.
+        """
+        from river.drift import PageHinkley
+
+        self._deviation = max(LEAST_DEVIATION, deviation)
+        allowed = ALLOWED if self._allowed is None else self._allowed / self._deviation
+        mode = "down" if self._falls else "up"
+        return PageHinkley(self._least, allowed, self._threshold, alpha=1.0, mode=mode)
 
     def _moved(self, mean: float) -> float:
         before = self._before
@@ -104,6 +129,8 @@ class ChangeDetector:
     def _page_sum(self) -> float:
         """River keeps its sums to itself."""
         page = self._page
+        if page is None or self._summed < self._least:
+            return 0.0
         if self._falls:
             return float(max(0.0, page._max_decrease - page._sum_decrease))
         return float(max(0.0, page._sum_increase - min(page._min_increase, page._sum_increase)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,20 @@ class Behaviour:
     first_item: int = 0
     accuracy: float = 0.1
     cold: bool = False
+
+
+class Source(Protocol):
+    """Where events and texts come from."""
+
+    seed: int
+    users: int
+    rng: np.random.Generator
+
+    def draw(self, behaviour: Behaviour, n: int) -> list[tuple[str, str, bool]]:
+        """(user, item, cold) of n events; a category comes before an item's first hyphen."""
+
+    def text(self, item_id: str) -> npt.NDArray[np.float32]:
+        """The item's text vector [t]."""
 
 
 @dataclass
@@ -76,7 +91,7 @@ class Shop:
 
 
 def judged(
-    shop: Shop,
+    shop: Source,
     phases: list[tuple[Behaviour, int]],
     settings: DriftSettings,
     monitor: DriftMonitor | None = None,
@@ -89,15 +104,15 @@ def judged(
     counts: dict[str, int] = {}
     for start in range(0, len(events), BATCH):
         batch = range(start, min(start + BATCH, len(events)))
-        visited, lists, cold = [], [], {}
+        applied, lists, cold = [], [], {}
         for at in batch:
             (user, item, is_cold), phase = events[at]
             cold[item] = is_cold
-            visited.append(_visited(at, user, item, counts.get(user, 0)))
+            applied.append(visited(at, user, item, counts.get(user, 0)))
             counts[user] = counts.get(user, 0) + 1
-            lists.append(_list(shop, user, upcoming[at], phase.accuracy, settings.k))
+            lists.append(listed(shop, user, upcoming[at], phase.accuracy, settings.k))
         facts = {item: ItemFacts(item.partition("-")[0], is_cold) for item, is_cold in cold.items()}
-        collector.note(visited, lists, facts.__getitem__, START_MS + batch[-1])
+        collector.note(applied, lists, facts.__getitem__, START_MS + batch[-1])
         if collector.is_due(START_MS + batch[-1]):
             summary, sample = collector.take("shop", "v1", START_MS)
             texts = projected(np.stack([shop.text(one) for one in sample]))
@@ -111,7 +126,8 @@ def changed(behaviour: Behaviour, **fields: object) -> Behaviour:
     return replace(behaviour, **fields)  # type: ignore[arg-type]
 
 
-def _visited(at: int, user: str, item: str, nth: int) -> Visited:
+def visited(at: int, user: str, item: str, nth: int) -> Visited:
+    """The ``at``-th event of the stream, the ``nth`` of its user."""
     event = Interaction(user, item, EventType.CLICK, START_MS + at, event_id=str(at))
     return Visited(Received("clicks", 0, at, user.encode(), b"", START_MS + at), event, (), False, False, nth)
 
@@ -129,7 +145,7 @@ def _next_items(events: list[tuple[str, str, bool]]) -> list[str]:
 OTHERS = [RecommendedItem(f"other-{n}", 0.5, Reason("taste")) for n in range(200)]
 
 
-def _list(shop: Shop, user: str, wanted: str, accuracy: float, k: int) -> Recommendation:
+def listed(shop: Source, user: str, wanted: str, accuracy: float, k: int) -> Recommendation:
     """A list that has the item that comes next with the given chance, at any place."""
     items, (chance, place, score) = OTHERS[:k], shop.rng.random(3).tolist()
     items[0] = RecommendedItem("first", score, Reason("taste"))

@@ -60,6 +60,12 @@ def test_a_handful_of_ones_where_there_were_none_is_no_alarm() -> None:
     assert one.change.moved < 0.05
 
 
+def test_a_rise_within_what_is_allowed_is_no_alarm() -> None:
+    one = ChangeDetector("rise", delta=0.002, threshold=110.0, least=1_000, allowed=0.05)
+    one.update(hits(5, (0.1, 10_000), (0.13, 20_000)))
+    assert one.change.sum < 110 / 2
+
+
 def test_nothing_is_said_before_there_is_enough() -> None:
     one = detector("fall")
     one.update([1.0] * 300 + [0.0] * 300)
