@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -79,7 +80,7 @@ def stream_readings(stream: str, change: Change, settings: DriftSettings) -> lis
     return [
         Reading(f"{stream}_adwin", change.moved, worth / 2, worth),
         # The sum reaches its threshold and no more: an alarm is at it.
-        Reading(f"{stream}_page_hinkley", change.sum, threshold / 2, np.nextafter(threshold, 0.0)),
+        Reading(f"{stream}_page_hinkley", change.sum, threshold / 2, math.nextafter(threshold, 0.0)),
     ]
 
 
