@@ -89,8 +89,9 @@ class Upkeep(Service):  # type: ignore[misc]
     def _refresh(self) -> None:
         self._parts.serving.store.ping()
         self._parts.serving.replica.refresh()
-        for follower in self._parts.serving.followers:
-            follower.replica.refresh()
+        # Not those that are being loaded: they are read when they are filled.
+        if self._parts.serving.challenger is not None:
+            self._parts.serving.challenger.generation.replica.refresh()
         self._parts.serving.metrics.known_items.set(len(self._parts.serving.replica))
 
     async def _try(self, what: str, work: Any) -> None:

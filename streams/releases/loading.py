@@ -77,7 +77,10 @@ def fill(
             metrics.filled_items.inc(fill_items(store, source, generation, pace.look, since_ms))
             since_ms = max(0, began_ms - REFRESH_OVERLAP_MS)
         verify_items(store, source, generation)
+        stored = store.count_items(generation.names)
         generation.replica.catch_up()
+        if len(generation.replica) < stored:
+            raise ReleaseRefused("store", f"read {len(generation.replica)} of {stored} items")
         # What an engine prepares at its first search is prepared here, not in the first batch.
         store.nearest_items(generation.names, np.eye(1, generation.model.dim, dtype=np.float32), [1])
     except StoreError as error:

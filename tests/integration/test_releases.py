@@ -139,6 +139,7 @@ def test_a_released_version_takes_over_while_events_come(shop: ReleasingShop) ->
         shop.click(f"user-{number}", (number + 7) % 200)
     shop.settle("clicks")
     assert {shop.versions(f"user-{number}")[-1] for number in range(20)} == {SECOND}
+    assert f"freshet_known_items {len(ITEMS)}.0" in shop.worker.metrics()
     applied = shop.worker.metrics()
     assert f'freshet_events_total{{outcome="applied",topic="clicks"}} {sum(shop.sent.values())}.0' in applied
 
