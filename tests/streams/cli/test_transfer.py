@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from click.testing import CliRunner
+
+from encoders.datasets import Dataset, LeaveOneOut
+from encoders.errors import SettingsError
+from streams.cli import cli
+from streams.cli.bench_transfer import _sizes
+from streams.cli.transfer import _limited, _sequences
+from streams.demo.catalogue import make_catalogue
+
+ITEMS = make_catalogue(12, 7)
+SPLIT = LeaveOneOut(
+    [[user, user + 1, user + 2] for user in range(8)],
+    [([user, user + 1, user + 2], user + 3) for user in range(8)],
+    [([user], user) for user in range(8)],
+)
+
+
+def data() -> Dataset:
+    return Dataset("x", ITEMS, True, 32, Counter(), Counter(), SPLIT)
+
+
+def test_a_limit_takes_whole_users() -> None:
+    sequences = _sequences(_limited(data(), 10, 0), 0)
+    assert len(sequences.train) == 3  # of four interactions each
+
+
+def test_no_interactions_are_no_error() -> None:
+    assert _sequences(_limited(data(), 0, 0), 0).interactions == 0
+
+
+def test_sizes_are_numbers_and_all() -> None:
+    assert _sizes("0, 1000,all") == (0, 1000, None)
+
+
+def test_a_size_that_is_none_is_named() -> None:
+    result = CliRunner().invoke(
+        cli,
+        ["bench", "transfer", "--from", "m", "--dataset", "unisrec", "d", "--cache", "c", "--sizes", "many"],
+    )
+    assert isinstance(result.exception, SettingsError)
+    assert "many" in str(result.exception)
+
+
+def test_pretraining_wants_one_data_set_or_several_sources() -> None:
+    result = CliRunner().invoke(cli, ["pretrain", "--out", "models"])
+    assert isinstance(result.exception, SettingsError)
