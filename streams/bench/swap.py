@@ -247,10 +247,10 @@ class _Run:
             events_lost=lost,
             events_applied_twice=twice,
             rate=round((len(sent) - 1) / (sent[-1].at - sent[0].at), 1),
-            freshness_before_ms=_percentiles(before),
-            freshness_during_ms=_percentiles(seconds for at, seconds in timed if swap[0] <= at < swap[1]),
-            freshness_after_ms=_percentiles(seconds for at, seconds in timed if swap[1] <= at < back[0]),
-            seconds_with_p99_doubled=_seconds_above(timed, swap[0], back[0], 2 * p99),
+            freshness_before_ms=percentiles(before),
+            freshness_during_ms=percentiles(seconds for at, seconds in timed if swap[0] <= at < swap[1]),
+            freshness_after_ms=percentiles(seconds for at, seconds in timed if swap[1] <= at < back[0]),
+            seconds_with_p99_doubled=seconds_above(timed, swap[0], back[0], 2 * p99),
             swap_seconds=round(swap[1] - swap[0], 2),
             rollback_seconds=round(back[1] - back[0], 2),
             parts_seconds={name: round(value, 3) for name, value in parts.items()},
@@ -263,12 +263,13 @@ class _Run:
         )
 
 
-def _percentiles(seconds: Iterable[float]) -> dict[str, float]:
+def percentiles(seconds: Iterable[float]) -> dict[str, float]:
+    """``p50`` and ``p99`` in milliseconds; empty without a value."""
     values = list(seconds)
     return {f"p{percent}": percentile_ms(values, percent) for percent in (50, 99)} if values else {}
 
 
-def _seconds_above(timed: list[tuple[float, float]], start: float, end: float, limit_ms: float) -> int:
+def seconds_above(timed: list[tuple[float, float]], start: float, end: float, limit_ms: float) -> int:
     """Whole seconds between ``start`` and ``end`` whose events had a p99 above ``limit_ms``."""
     edges = [start + second for second in range(int(end - start) + 1)]
     windows = ([took for at, took in timed if low <= at < high] for low, high in pairwise(edges))
