@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -35,19 +36,33 @@ KINDS = (
 )
 
 
+def references(schema: object) -> set[str]:
+    """Definitions that a schema names."""
+    return set(re.findall(r'#/\$defs/([^"]+)"', json.dumps(schema)))
+
+
+def standalone(kind: str, version: str) -> dict[str, Any]:
+    """A bundled schema with the definitions that it needs: kubeconform would look for them elsewhere."""
+    folder = BUNDLED / f"v{version}-local-strict"
+    definitions = json.loads((folder / "_definitions.json").read_text())["$defs"]
+    schema: dict[str, Any] = json.loads(
+        (folder / f"{kind}.json").read_text().replace("/api/_definitions.json", "")
+    )
+    del schema["$id"]
+    needed: dict[str, Any] = {}
+    while missing := references([schema, needed]) - needed.keys():
+        needed |= {name: definitions[name] for name in missing}
+    return schema | {"$defs": needed}
+
+
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled schemas with references that kubeconform can follow: to a file beside them."""
+    """A folder of schemas for each version."""
     folder = tmp_path_factory.mktemp("schemas")
     for version in VERSIONS:
-        target = folder / f"v{version}"
-        target.mkdir()
-        for name in ("_definitions", *KINDS):
-            schema = json.loads((BUNDLED / f"v{version}-local-strict" / f"{name}.json").read_text())
-            del schema["$id"]
-            (target / f"{name}.json").write_text(
-                json.dumps(schema).replace('"/api/_definitions', '"_definitions')
-            )
+        (folder / f"v{version}").mkdir()
+        for kind in KINDS:
+            (folder / f"v{version}" / f"{kind}.json").write_text(json.dumps(standalone(kind, version)))
     return folder
 
 
