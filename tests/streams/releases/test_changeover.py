@@ -381,3 +381,22 @@ def evidence_of(worker: WiredWorker) -> list[Received]:
 def evidence_in(worker: WiredWorker) -> list[EvidenceRecord]:
     found = worker.store.retrieve_evidence(worker.names, list(ITEMS))
     return [one for one in found if one is not None]
+
+
+async def test_a_worker_that_could_not_swap_goes_on_with_users_of_one_that_did(releasing: Releasing) -> None:
+    worker, behind = releasing.worker, WiredWorker(releasing.worker.store)
+    behind.replica.refresh()
+    refusing = releasing.for_worker(behind)
+    await worker.interest.process([click("ann", "a", 0)])
+    await releasing.obey(release(1, "fake-2", "fake-1"))
+    await worker.interest.process([click("ann", "b", 1)])
+    releasing.unreadable.add("fake-2")
+    await refusing.look()
+    await refusing.stop()
+    await behind.interest.process([click("ann", "c", 2)])
+    await worker.interest.partitions_moved({0})
+    await worker.interest.process([click("ann", "d", 3)])
+    history = unpack(releasing.user("fake-2", "ann").blob)
+    assert [one.item_id for one in history.events] == ["a", "b", "c", "d"]
+    assert behind.recommendations()[-1]["model_version"] == "fake-1"
+    behind.close()
