@@ -10,7 +10,7 @@ from encoders.ranker_tuning import LEAST_ROWS, tune_ranker
 from encoders.torch_context import seeded
 from encoders.two_stage import INTEREST
 
-CONFIG = RankerConfig(epochs=6, hidden=16, batch_size=32)
+CONFIG = RankerConfig(epochs=6, hidden=16, batch_size=32, threads=1)
 OTHER = INTEREST + 1
 CANDIDATES = 15
 
