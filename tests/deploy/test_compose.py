@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
 from streams.settings import Settings
+from tests.deploy.tools import tool
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -19,9 +20,22 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 BUILT = {name for name, service in SERVICES.items() if "build" in service}
 
 
-def test_compose_file_holds_against_its_specification() -> None:
-    schema = json.loads((Path(__file__).parent / "schemas" / "compose-spec.json").read_text())
-    jsonschema.validate(COMPOSE, schema)
+def load(path: Path) -> subprocess.CompletedProcess[str]:
+    """Have Compose's own loader read, validate and resolve a file."""
+    command = [tool("compose-spec"), "--format", "json", str(path)]
+    return subprocess.run(command, cwd=DEPLOY, capture_output=True, text=True)
+
+
+def test_composes_own_loader_takes_the_file() -> None:
+    result = load(DEPLOY / "compose.yaml")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["services"].keys() == SERVICES.keys()
+
+
+def test_the_loader_refuses_a_name_that_is_none(tmp_path: Path) -> None:
+    wrong = tmp_path / "compose.yaml"
+    wrong.write_text((DEPLOY / "compose.yaml").read_text().replace("read_only: true", "readonly: true"))
+    assert "readonly" in load(wrong).stderr
 
 
 @pytest.mark.parametrize("service", SERVICES)
