@@ -8,7 +8,9 @@ import click
 
 HEADLESS_EVENTS = 5_000
 HEADLESS_RATE = 200.0
-SCREEN_RATE = 40.0
+SCREEN_RATE = 60.0
+SHIFT_AFTER = 5_000
+"""Enough for everybody to be known, and at the screen's rate under a minute and a half."""
 
 
 @click.command()
@@ -20,10 +22,17 @@ SCREEN_RATE = 40.0
     "--events", type=click.IntRange(min=1), help="Events to send. [5000 with --headless, else until Ctrl-C]"
 )
 @click.option(
-    "--rate", type=click.FloatRange(min=0.1), help="Events a second. [200 with --headless, else 40]"
+    "--rate", type=click.FloatRange(min=0.1), help="Events a second. [200 with --headless, else 60]"
 )
-@click.option("--users", type=click.IntRange(min=1), default=200, show_default=True, help="Shoppers.")
-@click.option("--items", type=click.IntRange(1, 20_000), default=2_000, show_default=True, help="Catalogue.")
+@click.option("--users", type=click.IntRange(min=1), default=400, show_default=True, help="Shoppers.")
+@click.option("--items", type=click.IntRange(1, 20_000), default=1_000, show_default=True, help="Catalogue.")
+@click.option(
+    "--shift-after",
+    type=click.IntRange(min=0),
+    default=SHIFT_AFTER,
+    show_default=True,
+    help="Events before the shoppers' interests shift; 0: never.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another shop.")
 @click.option(
     "--work-dir",
@@ -39,13 +48,18 @@ def demo(
     rate: float | None,
     users: int,
     items: int,
+    shift_after: int,
     seed: int,
     work_dir: Path,
 ) -> None:
     """Run a simulated shop against a real worker and watch the recommendations follow.
 
     Everything is started here and stopped at the end: a demo broker (not durable), the worker with Qdrant's
-    engine in its process, the shop. The catalogue, the shoppers and their events are simulated.
+    engine in its process, the trainer, the shop. The catalogue, the shoppers and their events are simulated.
+
+    After --shift-after events the season turns and shoppers complete gift sets. Nobody tells the recommender:
+    recall falls, drift is detected, a fine-tuned model passes the gate and takes over. With --events the last
+    1,500 wait for a training that is under way.
     """
     from rich.console import Console
 
@@ -59,6 +73,7 @@ def demo(
         users=users,
         items=items,
         seed=seed,
+        shift_after=shift_after or None,
     )
     terminal = PlainTerminal(Console(stderr=True)) if headless else open_terminal(Console())
     report = run_demo(options, terminal)

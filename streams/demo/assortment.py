@@ -1,4 +1,4 @@
-"""How a simulated shop's items are asked for: shelves, Zipf popularity, and what is bought together.
+"""How a simulated shop's items are asked for: shelves, Zipf popularity, what is bought or given together.
 
 A shelf is the set of items with equal ``categories``. Popularity follows Zipf's law twice: over the shelves,
 and over the items of each shelf (G. K. Zipf, Human Behavior and the Principle of Least Effort, 1949).
@@ -44,6 +44,7 @@ class Assortment:
         self._by_subcategory = _grouped(list(self._stock), depth=2)
         self._by_category = _grouped(list(self._stock), depth=1)
         self._companions: dict[str, Item] = {}
+        self._presents: dict[str, Item] = {}
         self.reshuffle(random)
 
     def reshuffle(self, random: Random) -> None:
@@ -73,6 +74,17 @@ class Assortment:
         if item.item_id not in self._companions:
             self._companions[item.item_id] = self.item(self._fitting(item.categories, random), random)
         return self._companions[item.item_id]
+
+    def present(self, item: Item, random: Random) -> Item:
+        """What is given together with an item: of another category, the popular ones more often; drawn once,
+        then always the same.
+        """
+        if item.item_id not in self._presents:
+            shelf = self.shelf(random)
+            while len(self._by_category) > 1 and shelf[:1] == item.categories[:1]:
+                shelf = self.shelf(random)
+            self._presents[item.item_id] = self.item(shelf, random)
+        return self._presents[item.item_id]
 
     def _fitting(self, key: Key, random: Random) -> Key:
         name = bought_with().get(key[1]) if len(key) > 1 else None

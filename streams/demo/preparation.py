@@ -1,7 +1,8 @@
 """The demo's model and vectors, made once: a second run with the same catalogue starts in seconds.
 
 Everything lies in a work folder: ``text-*/`` (a model whose text tower is taken over), and for each catalogue
-a folder with its text vectors and its model. The store is new in every run.
+a folder with its model and its text vectors, as the trainer keeps them. A run works on a copy, with a new
+store.
 """
 
 from __future__ import annotations
@@ -14,21 +15,19 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-import numpy as np
-
 from encoders.config import ModelConfig
 from encoders.errors import ModelCorrupt, ModelError, ModelNotFound
 from encoders.events import Item
 from encoders.runtime import ServingModel, Vector
-from exporters.model_store import load_model
+from exporters.model_manifest import read_manifest
+from exporters.model_store import load_model, resolve_model
 from exporters.qdrant_edge import EdgeVectorStore
 from exporters.vector_store import CollectionNames, ItemRecord, VectorSizes
 from streams.catalog import text_digest
 from streams.demo.screen import Stage
+from streams.trainer.text_vectors import TEXTS, TextVectors
 
 CONFIG = ModelConfig(name="demo")
-STEP = 128
-"""Texts encoded between two looks at the progress."""
 
 OLDEST = -1
 """Source offset of what the demo stores itself: every message of the topic ``items`` is newer."""
@@ -39,9 +38,9 @@ Watch = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a worker needs: a model's folder, and the catalogue's text vectors [n, t]."""
+    """What a run needs: a folder of models, and the catalogue's text vectors [n, t]."""
 
-    model_path: Path
+    models: Path
     model: ServingModel
     text_vectors: Vector
 
@@ -56,9 +55,12 @@ def prepare(work: Path, items: Sequence[Item], exporting: Stage, encoding: Stage
         text_path = _find_or_make_text_tower(text_folder(work), items)
     with timed(encoding, watch):
         encoding.total = len(items)
-        text_vectors = _find_or_encode(folder / "text_vectors.npy", text_path, items, encoding, watch)
         models = folder / "models"
-        model = _load(models) or _make(models, text_path, items, text_vectors)
+        model = _load(models)
+        if model is None:
+            shutil.rmtree(models, ignore_errors=True)
+        text_vectors = _encode(models, text_path, items, encoding, watch)
+        model = model or _make(models, text_path, items, text_vectors)
     return Prepared(models, model, text_vectors)
 
 
@@ -117,7 +119,6 @@ def _find_or_make_text_tower(models: Path, items: Sequence[Item]) -> Path:
 
 
 def _make(models: Path, text_path: Path, items: Sequence[Item], text_vectors: Vector) -> ServingModel:
-    shutil.rmtree(models, ignore_errors=True)
     _factory()(items, models, CONFIG, text_from=text_path, text_vectors=text_vectors, dataset="demo")
     return load_model(models, threads=2)
 
@@ -131,21 +132,13 @@ def _factory() -> Callable[..., Path]:
     return make_untrained
 
 
-def _find_or_encode(file: Path, text_path: Path, items: Sequence[Item], stage: Stage, watch: Watch) -> Vector:
-    if file.is_file():
-        stored: Vector = np.load(file, allow_pickle=False)
-        if len(stored) == len(items):
-            return stored
-    model = load_model(text_path, threads=2)
-    vectors = np.empty((len(items), model.text_dim), np.float32)
-    for start in range(0, len(items), STEP):
-        texts = [item.text for item in items[start : start + STEP]]
-        vectors[start : start + STEP] = model.encode_texts(texts)
-        stage.done = start + len(texts)
+def _encode(models: Path, text_path: Path, items: Sequence[Item], stage: Stage, watch: Watch) -> Vector:
+    def told(_: str, done: int, total: int, __: str) -> None:
+        stage.done = len(items) - total + done
         watch()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    np.save(file, vectors, allow_pickle=False)
-    return vectors
+
+    model, digest = load_model(text_path, threads=2), read_manifest(resolve_model(text_path)).text_digest
+    return TextVectors(models / TEXTS).of(model, digest, [item.text for item in items], told)
 
 
 def _records(prepared: Prepared, items: Sequence[Item]) -> list[ItemRecord]:

@@ -26,7 +26,21 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     recall_at_10_popularity: float | None
     """The same of popularity, on exactly the same events."""
     model_version: str
+    """That served at the start."""
     seconds: float
+    drift_detected_after_events: int | None = None
+    """Events sent from the turn of the season until a training was asked for; this and what follows is
+    ``None`` where it did not happen within the run."""
+    training_seconds: float | None = None
+    """From the trainer's start to its outcome, the gate included."""
+    released_version: str | None = None
+    """The version that took over."""
+    recall_before: float | None = None
+    """Recall@10 over the last scored events (``ProgressiveRecall.recent``) when the season turned."""
+    recall_at_worst: float | None = None
+    """The lowest such window from then until a version took over."""
+    recall_after: float | None = None
+    """The last such window of the run."""
 
     def check(self) -> None:
         """Raise ``FreshetError`` unless every event sent is accounted for."""

@@ -1,4 +1,4 @@
-"""The demo: a broker and a worker in processes of their own; shop, scoring and screen in this one.
+"""The demo: broker, worker and trainer in processes of their own; shop, scoring and screen in this one.
 
 One loop does everything in turn: send what is due, take in what was recommended, now and then ask the worker
 for its counts, show. It measures what a shop would see: from its own producer to its own consumer.
@@ -22,18 +22,29 @@ from encoders.events import Item
 from streams.demo.catalogue import make_catalogue
 from streams.demo.feed import Message, messages
 from streams.demo.preparation import Prepared, fill_store, prepare, timed
+from streams.demo.processes import (
+    Place,
+    TrainerProcess,
+    WorkerProcess,
+    drift_gauge,
+    items_stored,
+    outcomes,
+    recommendations,
+    served_version,
+    training_stage,
+)
 from streams.demo.report import DemoReport
 from streams.demo.screen import ScreenState, Stage
 from streams.demo.shoppers import Shop
 from streams.demo.terminal import Terminal
 from streams.demo.tracker import Tracker
-from streams.demo.worker_process import WorkerProcess
 from streams.kafka.connection import connect
 from streams.kafka.demo_broker import DemoBroker
 from streams.kafka.processes import stop_signals
 from streams.kafka.producer import EventProducer
-from streams.messages import ItemMessage, Recommendation
+from streams.messages import ItemMessage, ModelRelease, Recommendation, TrainingRequest
 from streams.settings import KafkaSettings
+from streams.trainer.outcomes import Outcomes
 
 COUNT_SECONDS = 0.5
 SHOW_SECONDS = 0.1
@@ -42,11 +53,19 @@ FETCH_WAIT_MS = 20
 """The demo broker may answer a fetch only after this wait, even when messages have come in between."""
 PATIENCE_SECONDS = 30.0
 """How long the end may pass without any event being accounted for before the demo gives up on the rest."""
+KEPT_BACK = 1_500
+"""The last events of a run wait for a training that is under way: what comes of it shall be seen."""
+KEPT_BACK_SECONDS = 300.0
+"""How long, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line says; ``events`` None goes on until Ctrl-C, ``rate`` is events a second."""
+    """What the command line says.
+
+    ``events`` None goes on until Ctrl-C, ``rate`` is events a second; after ``shift_after`` events the season
+    turns, with None never.
+    """
 
     work: Path
     events: int | None
@@ -54,6 +73,7 @@ class DemoOptions:
     users: int
     items: int
     seed: int
+    shift_after: int | None = None
 
 
 def run_demo(options: DemoOptions, terminal: Terminal) -> DemoReport:
@@ -79,21 +99,21 @@ class Demo:
             "exporting the text encoder",
             "encoding the catalogue",
             "starting the demo broker",
-            "starting the worker",
+            "starting worker and trainer",
             "sending the catalogue",
         )
         self._stages = [Stage(name) for name in names]
         self._state = ScreenState(stages=self._stages)
-        self._tracker = Tracker(self._items, self._state)
+        self._tracker = Tracker(self._items, self._state, options.shift_after)
         self._began = time.monotonic()
-        self._next_count = self._next_show = 0.0
+        self._next_count = self._next_show = self._kept_back = 0.0
 
     def run(self, stack: ExitStack) -> DemoReport:
         """Start the parts, which end with ``stack``, send, wait for what is still under way, and report."""
         exporting, encoding, *_ = self._stages
         self._options.work.mkdir(parents=True, exist_ok=True)
         prepared = prepare(self._options.work, self._items, exporting, encoding, self._show)
-        self._state.model_version = prepared.model.version
+        self._state.life.version = prepared.model.version
         self._start(stack, prepared)
         self._began = time.monotonic()
         with stop_signals() as self._stopped:
@@ -107,34 +127,45 @@ class Demo:
             self._broker = stack.enter_context(DemoBroker())
         kafka = KafkaSettings(bootstrap_servers=self._broker.bootstrap_servers)
         with timed(worker_stage, self._show):
-            store = Path(tempfile.mkdtemp(prefix="store-", dir=self._options.work))
-            stack.callback(shutil.rmtree, store, ignore_errors=True)
-            fill_store(store, prepared, self._items)
-            log_file = self._options.work / "worker.log"
-            worker = WorkerProcess(kafka.bootstrap_servers, prepared.model_path, store, log_file)
-            self._worker = stack.enter_context(worker)
+            place = self._place(stack, kafka.bootstrap_servers, prepared)
+            self._outcomes = Outcomes(place.models)
+            self._worker = stack.enter_context(WorkerProcess(place, self._options.rate))
+            self._trainer = stack.enter_context(TrainerProcess(place))
+            self._worker.wait_until("readyz")
+            self._trainer.wait_until("metrics")
         self._producer = stack.enter_context(closing(EventProducer(kafka)))
         consumer = connect(
             KafkaConsumer, kafka, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS
         )
         self._consumer = stack.enter_context(closing(consumer))
-        self._consumer.subscribe(["recommendations"])
+        self._consumer.subscribe(["recommendations", "training-requests", "model-releases"])
         with timed(catalogue_stage, self._show):
             self._send_catalogue(self._items, catalogue_stage)
+
+    def _place(self, stack: ExitStack, bootstrap_servers: str, prepared: Prepared) -> Place:
+        """A folder for this run alone, with a copy of the models; the gate's reports outlive it."""
+        work = self._options.work
+        run = Path(tempfile.mkdtemp(prefix="run-", dir=work)).absolute()
+        stack.callback(shutil.rmtree, run, ignore_errors=True)
+        models = shutil.copytree(prepared.models, run / "models")
+        stack.callback(_keep_reports, models / "reports", work / "reports")
+        fill_store(run / "store", prepared, self._items)
+        return Place(bootstrap_servers, models, run, work)
 
     def _send_catalogue(self, items: Sequence[Item], stage: Stage) -> None:
         stage.total = len(items)
         for item in items:
             self._producer.send("items", item.item_id.encode(), _item_message(item))
         self._producer.flush()
-        while (stored := self._worker.items_stored()) < len(items):
+        while (stored := items_stored(self._worker.metrics())) < len(items):
             stage.done = stored
             self._show()
             time.sleep(SHOW_SECONDS)
 
     def _send_events(self) -> None:
-        shop = Shop(self._options.seed, self._items, self._options.users)
-        feed = islice(messages(shop.events(), self._options.seed), self._options.events)
+        options = self._options
+        shop = Shop(options.seed, self._items, options.users, shift_after=options.shift_after)
+        feed = islice(messages(shop.events(), options.seed), options.events)
         for message in self._paced(feed):
             self._tracker.sent(message, time.monotonic())
             self._producer.send(message.topic, message.key, message.value)
@@ -143,11 +174,22 @@ class Demo:
         """The feed at the asked-for rate; between messages the rest of the work is done."""
         for number, message in enumerate(feed):
             due = self._began + number / self._options.rate
-            while time.monotonic() < due and not self._stopped.is_set():
+            self._keep_back(number)
+            while time.monotonic() < due + self._kept_back and not self._stopped.is_set():
                 self._turn()
             if self._stopped.is_set():
                 return
             yield message
+
+    def _keep_back(self, number: int) -> None:
+        """Wait before one of the last messages while a training is under way."""
+        events = self._options.events
+        if events is None or events - number > KEPT_BACK:
+            return
+        began, left = time.monotonic(), KEPT_BACK_SECONDS - self._kept_back
+        while self._state.life.open and not self._stopped.is_set() and time.monotonic() - began < left:
+            self._turn()
+        self._kept_back += time.monotonic() - began
 
     def _turn(self) -> None:
         """Take in what has arrived; count and show when it is time."""
@@ -155,19 +197,36 @@ class Demo:
         now = time.monotonic()
         if now >= self._next_count:
             self._next_count = now + COUNT_SECONDS
-            self._broker.check()
-            self._tracker.accounted(self._worker.outcomes())
+            self._look()
         if now >= self._next_show:
             self._next_show = now + SHOW_SECONDS
             self._tracker.tick(now, now - self._began)
             self._show()
 
+    def _look(self) -> None:
+        """How the other processes are."""
+        self._broker.check()
+        life, metrics = self._state.life, self._worker.metrics()
+        self._tracker.accounted(outcomes(metrics))
+        self._tracker.served(served_version(metrics))
+        life.measured(drift_gauge(metrics))
+        life.at_work(training_stage(self._trainer.metrics()))
+        if life.request is not None and life.outcome is None:
+            outcome = self._outcomes.find(life.request.request_id)
+            if outcome is not None:
+                life.concluded(outcome)
+
     def _receive(self) -> None:
         batches = self._consumer.poll(timeout_ms=POLL_MS)
         now = time.monotonic()
-        for records in batches.values():
+        for partition, records in batches.items():
             for record in records:
-                self._tracker.received(_recommendation.decode(record.value), now)
+                if partition.topic == "recommendations":
+                    self._tracker.received(_recommendation.decode(record.value), now)
+                elif partition.topic == "training-requests":
+                    self._tracker.asked(_request.decode(record.value))
+                else:
+                    self._state.life.released(_release.decode(record.value))
 
     def _finish(self) -> None:
         """Wait until the worker has accounted for every event and every recommendation has arrived."""
@@ -186,7 +245,7 @@ class Demo:
     def _complete(self) -> bool:
         if not self._tracker.everything_accounted:
             return False
-        return self._state.recommendations >= self._worker.recommendations()
+        return self._state.recommendations >= recommendations(self._worker.metrics())
 
     def _show(self) -> None:
         self._state.elapsed_seconds = time.monotonic() - self._began
@@ -194,6 +253,13 @@ class Demo:
 
 
 _recommendation = msgspec.json.Decoder(Recommendation)
+_request = msgspec.json.Decoder(TrainingRequest)
+_release = msgspec.json.Decoder(ModelRelease)
+
+
+def _keep_reports(reports: Path, kept: Path) -> None:
+    if reports.is_dir():
+        shutil.copytree(reports, kept, dirs_exist_ok=True)
 
 
 def _item_message(item: Item) -> bytes:

@@ -18,6 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from encoders.events import EventType
+from streams.demo.curves import mark_line, sparkline
+from streams.demo.life import ModelLife
+from streams.demo.life_panel import ROWS, life_panel
 
 TITLE = "simulated shop · demo broker, not durable"
 
@@ -29,7 +32,8 @@ WIDE = 110
 NARROW = 72
 """Columns below which the panels stand one above the other."""
 
-BARS = "▁▂▃▄▅▆▇█"
+SHORT = 28
+"""Rows of a narrow terminal below which the model's life takes the place of the counters."""
 
 
 @dataclass(slots=True)
@@ -69,7 +73,7 @@ class ScreenState:
     """Everything on the screen. The demo changes it, ``render`` only reads it."""
 
     stages: list[Stage] = field(default_factory=list)
-    model_version: str = ""
+    life: ModelLife = field(default_factory=ModelLife)
     elapsed_seconds: float = 0.0
     shopper: str = ""
     history: list[HistoryLine] = field(default_factory=list)
@@ -87,6 +91,12 @@ class ScreenState:
     """How many events both recalls are measured on."""
     curve: list[tuple[float, float]] = field(default_factory=list)
     """Recall of the recommendations and of popularity over time, oldest first."""
+    recall_before: float | None = None
+    """Recall over the last scored events when the season turned."""
+    recall_at_worst: float | None = None
+    """The lowest from then until a version took over."""
+    marks: list[tuple[int, str]] = field(default_factory=list)
+    """Places in the curve, ascending, and what happened there, in one word."""
     events_sent: int = 0
     events_applied: int = 0
     duplicates: int = 0
@@ -104,13 +114,6 @@ class ScreenState:
 def render(state: ScreenState) -> RenderableType:
     """The whole screen for a state; it fits itself to the console it is printed on (80 x 24 and up)."""
     return _Screen(state)
-
-
-def sparkline(values: Sequence[float], width: int, top: float) -> str:
-    """The last ``width`` values as bars, where ``top`` is the full height."""
-    if top <= 0:
-        return BARS[0] * len(values[-width:])
-    return "".join(BARS[min(len(BARS) - 1, int(value / top * len(BARS)))] for value in values[-width:])
 
 
 def change(item_id: str, rank: int, before: Sequence[str]) -> str:
@@ -147,17 +150,20 @@ class _Screen:
         if self.state.starting:
             yield _panel("starting", _stages(self.state.stages))
             return
-        width = options.max_width
-        rows = _rows_that_fit(console.size.height, width)
+        width, height = options.max_width, console.size.height
+        rows = _rows_that_fit(height, width)
         yield _pair(width, *_shop(self.state, rows, width))
         yield _pair(width, *_gauges(self.state, width))
-        yield _counters(self.state, width)
+        yield _panel(f"model {self.state.life.version}".rstrip(), life_panel(self.state.life))
+        if width >= NARROW or height >= SHORT:
+            yield _counters(self.state, width)
         yield Text(" Ctrl-C ends the demo", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _rows_that_fit(height: int, width: int) -> int:
-    """Rows of a list: what borders, gauges, counters, header and last line leave."""
-    left = height - 12 if width >= NARROW else (height - 20) // 2
+    """Rows of a list: what borders, gauges, the model's life, counters, header and last line leave."""
+    life = ROWS + 2
+    left = height - 12 - life if width >= NARROW else (height - 20 - life) // 2
     return max(2, min(MOST_ROWS, left))
 
 
@@ -166,7 +172,7 @@ def _header(state: ScreenState) -> RenderableType:
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, ratio=1, justify="right", overflow="ellipsis")
-    time_and_model = clock(state.elapsed_seconds) + (f" {state.model_version}" if state.model_version else "")
+    time_and_model = clock(state.elapsed_seconds) + (f" {state.life.version}" if state.life.version else "")
     grid.add_row(Text.assemble((" Freshet ", "bold reverse"), " ", TITLE), Text(time_and_model, "dim"))
     return grid
 
@@ -255,18 +261,25 @@ def _gauges(state: ScreenState, width: int) -> tuple[RenderableType, RenderableT
 
 
 def _recall(state: ScreenState, width: int) -> RenderableType:
-    room = max(8, (width if width < NARROW else width * 3 // 5) - 27)
+    room = max(8, (width if width < NARROW else width * 3 // 5) - 22)
     top = max((max(pair) for pair in state.curve), default=0.0)
+    recommended, popularity = ([pair[column] for pair in state.curve] for column in (0, 1))
     grid = Table.grid(padding=(0, 1))
-    for column, (name, value, style) in enumerate(
-        (("recommended", state.recall, "green"), ("popularity", state.popularity_recall, "magenta"))
-    ):
-        bars = sparkline([pair[column] for pair in state.curve], room, top)
-        grid.add_row(name, Text(share(value), "bold"), Text(bars, style, no_wrap=True))
+    bars = Text(sparkline(recommended, room, top), "green", no_wrap=True)
+    grid.add_row("recommended", Text(share(state.recall), "bold"), bars)
+    # Once there is something to mark, what matters is where the first curve was then.
+    if state.marks:
+        under = Text(mark_line(state.marks, len(state.curve), room), "bold", no_wrap=True)
+    else:
+        under = Text(sparkline(popularity, room, top), "magenta", no_wrap=True)
+    grid.add_row("popularity", Text(share(state.popularity_recall), "bold"), under)
     return Group(grid, Text(_compared(state), "dim", no_wrap=True, overflow="ellipsis"))
 
 
 def _compared(state: ScreenState) -> str:
+    if state.recall_before is not None:
+        worst, now = share(state.recall_at_worst), share(state.curve[-1][0])
+        return f"{share(state.recall_before)} before the shift, {worst} at worst, {now} now"
     if not state.recall or not state.popularity_recall:
         return ""
     times = state.recall / state.popularity_recall

@@ -3,6 +3,10 @@
 A shopper has one to three interests (shelves). A session has one of them in focus and looks around near it;
 now and then a shopper clicks at random, or one interest gives way to another. Time is simulated, some five
 events a minute for 200 shoppers; about one shopper in ten is in a session, so a shop's events take turns.
+
+The season may turn: from then on most clicks complete gift sets, each with something of another category that
+goes with the item before. What is like a shopper's taste no longer tells what comes next, and what goes with
+the last item does: evidence has to be weighed anew.
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ INTEREST_MOVES = 0.15
 INTEREST_SATED = 0.3
 """Chance that a purchase ends the interest that led to it."""
 STAYS_IN_CATEGORY = 0.5
+GIVE_TOGETHER = 0.75
+"""Share of clicks in the season that go from the last item to its present."""
 
 
 @dataclass(slots=True)
@@ -58,8 +64,9 @@ class Shop:
     """A simulated shop. The same arguments give the same events.
 
     ``users`` shoppers buy among ``items``; the clock starts at ``start_ms`` (milliseconds since
-    1970-01-01 UTC). After ``shift_after`` events the popular shelves change and every shopper's interests are
-    drawn anew: a drift that a recommender should notice. Raises ``SettingsError`` without users or items.
+    1970-01-01 UTC). After ``shift_after`` events the season turns: the popular shelves change, every
+    shopper's interests are drawn anew, and most clicks complete gift sets. Raises ``SettingsError`` without
+    users or items.
     """
 
     def __init__(
@@ -102,6 +109,7 @@ class Crowd:
     def __init__(self, assortment: Assortment, random: Random) -> None:
         self.assortment = assortment
         self.random = random
+        self.in_season = False
 
     def shopper(self, user_id: str) -> Shopper:
         """A new shopper; some come many times as often as others."""
@@ -115,7 +123,8 @@ class Crowd:
         return 1 + int(self.random.expovariate(1 / mean_ms))
 
     def shift(self, shoppers: Sequence[Shopper]) -> None:
-        """Change what is popular and what everyone is interested in."""
+        """Turn the season: change what is popular, what everyone is interested in, and what leads on."""
+        self.in_season = True
         self.assortment.reshuffle(self.random)
         for shopper in shoppers:
             shopper.interests = [self.assortment.shelf(self.random) for _ in shopper.interests]
@@ -168,6 +177,8 @@ class Crowd:
     def _item(self, shopper: Shopper) -> Item:
         if shopper.seen and self.random.random() < CLICK_AGAIN:
             return self.random.choice(shopper.seen)
+        if self.in_season and shopper.seen and self.random.random() < GIVE_TOGETHER:
+            return self.assortment.present(shopper.seen[-1], self.random)
         return self.assortment.item(self._shelf(shopper), self.random)
 
     def _shelf(self, shopper: Shopper) -> Key:

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.live import Live
 
+from streams.demo.life import ModelLife, Phase
 from streams.demo.screen import TITLE, ScreenState, clock, milliseconds, render, share
 
 REFRESHES_PER_SECOND = 8
@@ -84,7 +85,7 @@ class PlainTerminal:
 
     def show(self, state: ScreenState) -> None:
         """Print what is new."""
-        for line in stage_lines(state):
+        for line in [*stage_lines(state), *state.life.news]:
             if line not in self._printed:
                 self._printed.add(line)
                 self._print(line)
@@ -107,12 +108,20 @@ def stage_lines(state: ScreenState) -> list[str]:
     return lines
 
 
+def _life(life: ModelLife) -> str:
+    if life.phase is Phase.TRAINING:
+        return f"training: {life.doing} {life.share:.0%}"
+    gauge = "-" if life.statistic is None else f"{life.statistic:.0f} of {life.threshold:.0f}"
+    return f"model {life.phase.value}, drift {gauge}"
+
+
 def plain_line(state: ScreenState) -> str:
     """The figures of a running demo on one line of ASCII."""
     line = (
         f"{clock(state.elapsed_seconds)}  {state.events_per_second:.0f} events/s  sent {state.events_sent}  "
         f"applied {state.events_applied}  duplicates {state.duplicates}  dead letters {state.dead_letters}  "
         f"freshness p50 {milliseconds(state.freshness_p50_ms)} p99 {milliseconds(state.freshness_p99_ms)}  "
-        f"recall@10 {share(state.recall)} popularity {share(state.popularity_recall)}"
+        f"recall@10 {share(state.recall)} popularity {share(state.popularity_recall)}  "
+        f"lately {share(state.curve[-1][0] if state.curve else None)}  {_life(state.life)}"
     )
     return line.replace("–", "-")

@@ -1,4 +1,4 @@
-"""What the demo knows of its own run: counts, freshness, recall, and the shopper on show. No Kafka in here.
+"""What the demo knows of its own run: counts, freshness, recall, the shopper on show. No Kafka in here.
 
 Freshness is measured by the demo itself, end to end: from handing an event to the producer until a
 recommendation that takes it into account has been received. One recommendation may answer several events of
@@ -15,7 +15,7 @@ from streams.demo.feed import Kind, Message
 from streams.demo.report import DemoReport
 from streams.demo.scoring import ProgressiveRecall, percentile_ms
 from streams.demo.screen import HistoryLine, ScreenState, Suggestion
-from streams.messages import Recommendation
+from streams.messages import Recommendation, TrainingRequest
 
 SHOWN_HISTORY = 20
 RECENT_FRESHNESS = 2_000
@@ -29,8 +29,11 @@ CURVE_SECONDS = 0.5
 class Tracker:
     """Watches a run. Times are seconds on any one clock that never goes back."""
 
-    def __init__(self, items: Sequence[Item], state: ScreenState) -> None:
+    def __init__(self, items: Sequence[Item], state: ScreenState, shift_after: int | None = None) -> None:
+        """``shift_after``: events of the shop (``Shop``) before its season turns."""
         self.state = state
+        self._shift_after = shift_after
+        self._events = 0
         self.recall = ProgressiveRecall(k=10)
         self._items = {item.item_id: item for item in items}
         self._waiting: dict[str, deque[tuple[str, float]]] = {}
@@ -47,6 +50,9 @@ class Tracker:
         self.state.events_sent += 1
         if message.kind is not Kind.EVENT:
             return
+        if self._events == self._shift_after:
+            self._turn_season()
+        self._events += 1
         event = message.event
         self._remember(event)
         self.recall.observe(event)
@@ -64,6 +70,22 @@ class Tracker:
         if user_id == self.state.shopper or now - self._quiet_since > QUIET_SECONDS:
             self._show(recommendation, now)
         self._shown[user_id] = recommendation
+
+    def asked(self, request: TrainingRequest) -> None:
+        """Note a training request that was published."""
+        before = self.state.life.request
+        self.state.life.asked(request, self.state.events_sent)
+        if self.state.life.request is not before:
+            self.mark("drift")
+
+    def served(self, version: str | None) -> None:
+        """Note the version that the worker serves, where it says one."""
+        if version is not None and self.state.life.served(version):
+            self.mark("new")
+
+    def mark(self, name: str) -> None:
+        """Put a mark on the curve, where it is now."""
+        self.state.marks.append((len(self.state.curve), name))
 
     def accounted(self, outcomes: Mapping[str, int]) -> None:
         """Take the worker's own counts of what became of the events, by outcome."""
@@ -94,7 +116,9 @@ class Tracker:
 
     def report(self, model_version: str, seconds: float) -> DemoReport:
         """The figures of the whole run so far."""
-        state = self.state
+        state, life = self.state, self.state.life
+        self._look_at_recall()
+        recent = self.recall.recent()
         return DemoReport(
             events_sent=state.events_sent,
             events_applied=state.events_applied,
@@ -109,12 +133,32 @@ class Tracker:
             recall_at_10_popularity=_rounded(self.recall.popularity_recall),
             model_version=model_version,
             seconds=round(seconds, 1),
+            drift_detected_after_events=life.detected_after,
+            training_seconds=round(life.outcome.seconds, 1) if life.outcome else None,
+            released_version=life.released_version,
+            recall_before=_rounded(state.recall_before),
+            recall_at_worst=_rounded(state.recall_at_worst),
+            recall_after=_rounded(recent[0]) if recent and life.shifted_after is not None else None,
         )
+
+    def _turn_season(self) -> None:
+        recent = self.recall.recent()
+        self.state.recall_before = recent[0] if recent else None
+        self.state.life.shifted(self.state.events_sent - 1)
+        self.mark("shift")
+
+    def _look_at_recall(self) -> None:
+        """Keep the lowest window between the turn of the season and the swap."""
+        state, recent = self.state, self.recall.recent()
+        if recent and state.life.shifted_after is not None and state.life.released_version is None:
+            worst = state.recall_at_worst
+            state.recall_at_worst = recent[0] if worst is None else min(recent[0], worst)
 
     def _add_to_curve(self) -> None:
         last = self._freshness[-RECENT_FRESHNESS:]
         self.state.freshness_p50_ms = percentile_ms(last, 50)
         self.state.freshness_p99_ms = percentile_ms(last, 99)
+        self._look_at_recall()
         recent = self.recall.recent()
         if recent is not None:
             self.state.curve.append(recent)

@@ -16,11 +16,9 @@ from streams.composition import policy_of, replay_of
 from streams.settings import Settings
 from streams.trainer.candidate import train_candidate
 from streams.trainer.judgement import judge_candidate
-from streams.trainer.text_vectors import TextVectors
+from streams.trainer.text_vectors import TEXTS, TextVectors
 from streams.trainer.verdict import CANDIDATES, Task, Verdict
 from streams.trainer.window import Window, replay_window
-
-TEXTS = ".texts"
 
 
 def replayed_window(task: Task, settings: Settings, progress: Progress) -> Window:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from encoders.errors import SettingsError
 from encoders.gate.report import GateReport
+from encoders.progress import Progress
 from streams.settings import TrainerSettings
 from streams.trainer.outcomes import STATUSES, Outcome
 
@@ -32,6 +33,12 @@ class TrainerMetrics:
             registry=registry,
         )
         self.working = Gauge("freshet_trainer_working", "1 while a training runs.", registry=registry)
+        self.progress = Gauge(
+            "freshet_trainer_stage_done",
+            "Share of the present stage that is done, from 0 to 1.",
+            ["stage"],
+            registry=registry,
+        )
         self.events = Counter(
             "freshet_trainer_events_replayed",
             "Events that were trained on or asked about.",
@@ -67,6 +74,16 @@ class TrainerMetrics:
             self.threshold.labels(check.name).set(check.threshold)
             self.gate_checks.labels(check.name, str(check.passed).lower()).inc()
 
+    def told(self, progress: Progress) -> Progress:
+        """What is passed on to ``progress``, as a metric as well."""
+
+        def tell(stage: str, done: int, total: int, note: str) -> None:
+            self.progress.clear()
+            self.progress.labels(stage).set(done / max(total, 1))
+            progress(stage, done, total, note)
+
+        return tell
+
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """While a training runs."""
@@ -75,6 +92,7 @@ class TrainerMetrics:
             yield
         finally:
             self.working.set(0)
+            self.progress.clear()
 
 
 @contextmanager

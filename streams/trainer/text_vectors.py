@@ -17,6 +17,8 @@ Vectors = npt.NDArray[np.float32]
 STEP = 256
 """Texts encoded at a time."""
 KEY_BYTES = 16
+TEXTS = ".texts"
+"""Folder of the trainer's vectors, among its models."""
 
 
 class TextVectors:

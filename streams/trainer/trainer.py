@@ -110,7 +110,7 @@ class Trainer:
             TrainingProcess(
                 self._work(accepted.request),
                 task,
-                progress.update,
+                self._metrics.told(progress.update),
                 max_seconds=bounds.max_seconds,
                 max_memory_mb=bounds.max_memory_mb,
                 command=self._command,

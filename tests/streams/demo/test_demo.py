@@ -13,12 +13,12 @@ import pytest
 
 from encoders.errors import FreshetError
 from streams.demo.preparation import text_folder
-from streams.demo.worker_process import WorkerProcess
+from streams.demo.processes import Place, WorkerProcess
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def freshet(*arguments: str, work: Path) -> subprocess.CompletedProcess[str]:
+def freshet(*arguments: str, work: Path, seconds: float = 280) -> subprocess.CompletedProcess[str]:
     # A setting of the user's that would break the worker if the demo let it through.
     environment = os.environ | {"FRESHET_QDRANT__URL": "http://127.0.0.1:1", "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(
@@ -27,7 +27,7 @@ def freshet(*arguments: str, work: Path) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=seconds,
     )
 
 
@@ -59,12 +59,36 @@ def test_headless_json_ends_with_figures_that_add_up(tmp_path: Path, untrained_m
     assert report["recommendations_published"] > 0
     assert 0 < report["freshness_p50_ms"] <= report["freshness_p99_ms"]
     assert report["recall_at_10"] > report["recall_at_10_popularity"]
+    assert report["drift_detected_after_events"] is report["recall_before"] is None
     assert "simulated shop" in run.stderr
-    assert not list((tmp_path / ".demo").glob("store-*"))
+    assert not list((tmp_path / ".demo").glob("run-*"))
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
-    worker = WorkerProcess("127.0.0.1:1", tmp_path / "no-model", tmp_path / "store", tmp_path / "worker.log")
+    place = Place("127.0.0.1:1", tmp_path / "no-model", tmp_path / "run", tmp_path)
 
-    with pytest.raises(FreshetError, match=r"127\.0\.0\.1:1"):
-        worker.start()
+    with WorkerProcess(place, rate=60.0) as worker, pytest.raises(FreshetError, match=r"127\.0\.0\.1:1"):
+        worker.wait_until("readyz")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif("FRESHET_SLOW" not in os.environ, reason="takes minutes: set FRESHET_SLOW=1")
+def test_after_a_shift_a_new_version_takes_over_and_no_event_is_lost(
+    tmp_path: Path, untrained_model: Path
+) -> None:
+    shutil.copytree(untrained_model.parent, text_folder(tmp_path / ".demo"))
+    arguments = ("--headless", "--json", "--events", "6500", "--rate", "60", "--shift-after", "2000")
+    run = freshet("demo", *arguments, work=tmp_path, seconds=850)
+
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout.splitlines()[-1])
+    accounted = report["events_applied"] + report["duplicates"] + report["dead_letters"]
+    assert report["events_sent"] == accounted == 6_500
+    assert report["drift_detected_after_events"] > 0
+    assert report["training_seconds"] > 0
+    assert report["released_version"] not in (None, report["model_version"])
+    assert report["recall_at_worst"] < report["recall_before"]
+    assert report["recall_at_worst"] < report["recall_after"]
+    assert "has taken over" in run.stderr
+    assert list((tmp_path / ".demo" / "reports").glob("*.md"))

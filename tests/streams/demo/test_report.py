@@ -30,10 +30,20 @@ REPORT = DemoReport(
 def test_the_fields_are_the_promised_ones() -> None:
     promised = (
         "events_sent, events_applied, duplicates, dead_letters, users, items, recommendations_published, "
-        "freshness_p50_ms, freshness_p99_ms, recall_at_10, recall_at_10_popularity, model_version, seconds"
+        "freshness_p50_ms, freshness_p99_ms, recall_at_10, recall_at_10_popularity, model_version, seconds, "
+        "drift_detected_after_events, training_seconds, released_version, recall_before, recall_at_worst, "
+        "recall_after"
     )
 
     assert ", ".join(json.loads(REPORT.json())) == promised
+
+
+def test_what_did_not_happen_is_null() -> None:
+    told = json.loads(REPORT.json())
+
+    assert [told[name] for name in ("drift_detected_after_events", "released_version", "recall_after")] == [
+        None
+    ] * 3
 
 
 def test_json_is_one_line() -> None:

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from encoders.events import EventType
+from streams.demo.life import ModelLife
 from streams.demo.screen import (
-    BARS,
     HistoryLine,
     ScreenState,
     Stage,
@@ -19,14 +19,13 @@ from streams.demo.screen import (
     milliseconds,
     render,
     share,
-    sparkline,
 )
 
 
 def running() -> ScreenState:
     return ScreenState(
         stages=[Stage("encoding the catalogue", started=True, seconds=3.0)],
-        model_version="20261121-113bde26",
+        life=ModelLife("20261121-113bde26", statistic=31.4, threshold=300.0),
         elapsed_seconds=83,
         shopper="shopper-0012",
         history=[
@@ -86,6 +85,9 @@ def picture(state: ScreenState, width: int, height: int = 24, **options: bool) -
         "dead letters",
         "13,999",
         "01:23",
+        "model 20261121-113bde26",
+        "● watching",
+        "drift 31 of 300",
     ],
 )
 def test_a_running_demo_says_it_at_every_width(width: int, words: str) -> None:
@@ -103,6 +105,24 @@ def test_it_fits_the_terminal(width: int, height: int) -> None:
 
     assert len(lines) <= height
     assert max(map(len, lines)) <= width
+
+
+def test_after_a_shift_the_curve_has_marks_and_figures_of_before_worst_and_now() -> None:
+    state = running()
+    state.recall_before, state.recall_at_worst = 0.361, 0.152
+    state.marks = [(20, "shift"), (40, "drift")]
+    text = picture(state, 120)
+
+    assert "▲shift" in text
+    assert "▲drift" in text
+    assert "0.361 before the shift, 0.152 at worst, 0.590 now" in text
+
+
+def test_a_short_narrow_terminal_shows_the_models_life_rather_than_the_counters() -> None:
+    text = picture(running(), 60, 24)
+
+    assert "drift 31 of 300" in text
+    assert "duplicates" not in text
 
 
 def test_eight_recommendations_are_in_sight_at_80_by_24() -> None:
@@ -158,11 +178,6 @@ def test_without_colour_there_is_no_colour() -> None:
 )
 def test_a_change_is_told_by_its_sign(item: str, rank: int, before: list[str], sign: str) -> None:
     assert change(item, rank, before) == sign
-
-
-def test_a_sparkline_keeps_the_newest_and_scales_to_the_top() -> None:
-    assert sparkline([0.9, 0.0, 0.5, 1.0], width=3, top=1.0) == BARS[0] + BARS[4] + BARS[7]
-    assert sparkline([0.0, 0.0], width=3, top=0.0) == BARS[0] * 2
 
 
 def test_figures_read_well() -> None:

@@ -10,7 +10,7 @@ import pytest
 from encoders.errors import SettingsError
 from encoders.events import EventType, Interaction, Item
 from streams.demo.catalogue import make_catalogue
-from streams.demo.shoppers import START_MS, Shop
+from streams.demo.shoppers import GIVE_TOGETHER, START_MS, Shop
 
 ITEMS = make_catalogue(600, seed=1)
 SHELF = {item.item_id: item.categories for item in ITEMS}
@@ -106,10 +106,32 @@ def test_the_shift_changes_which_shelves_are_popular() -> None:
     assert sum(after[shelf] for shelf in favourites) < 0.6 * sum(before[shelf] for shelf in favourites)
 
 
+def test_in_season_most_clicks_go_from_the_last_item_to_its_present() -> None:
+    """Of another category, and always the same: that can be learned."""
+    events = [e for e in stream(8_000, shift_after=0) if e.event_type is EventType.CLICK]
+    last: dict[str, str] = {}
+    followed: dict[str, Counter[str]] = {}
+    for event in events:
+        before = last.get(event.user_id)
+        if before is not None and SHELF[before][0] != SHELF[event.item_id][0]:
+            followed.setdefault(before, Counter())[event.item_id] += 1
+        last[event.user_id] = event.item_id
+    presents = sum(counts.most_common(1)[0][1] for counts in followed.values())
+
+    # Of all clicks: what is a repeat, or follows a purchase, is none.
+    assert presents / len(events) > 0.8 * GIVE_TOGETHER
+
+
 def test_a_catalogue_without_categories_will_do() -> None:
     bare = [Item("a", "one thing"), Item("b", "another thing")]
 
     assert {event.item_id for event in islice(Shop(0, bare, 2).events(), 100)} == {"a", "b"}
+
+
+def test_the_season_turns_without_categories_as_well() -> None:
+    bare = [Item("a", "one thing"), Item("b", "another thing")]
+
+    assert len(list(islice(Shop(0, bare, 2, shift_after=10).events(), 100))) == 100
 
 
 @pytest.mark.parametrize(("items", "users"), [(ITEMS, 0), ([], 5)])

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from streams.demo.life import ModelLife, Phase
 from streams.demo.screen import ScreenState, Stage
 from streams.demo.terminal import (
     SECONDS_BETWEEN_LINES,
@@ -81,3 +82,20 @@ def test_figures_are_told_every_few_seconds() -> None:
 
 def test_a_plain_line_is_ascii() -> None:
     assert plain_line(ScreenState()).isascii()
+
+
+def test_a_plain_line_says_what_the_trainer_is_at() -> None:
+    life = ModelLife(phase=Phase.TRAINING, stage="ranker", share=0.42)
+
+    assert plain_line(ScreenState(life=life)).endswith("training: tuning the ranker 42%")
+
+
+def test_what_happens_to_the_model_is_told_once() -> None:
+    console = Console(file=io.StringIO())
+    terminal = PlainTerminal(console, now=lambda: 0.0)
+    state = ScreenState()
+    state.life.shifted(5_000)
+    terminal.show(state)
+    terminal.show(state)
+
+    assert output(console).count("the season turns") == 1

@@ -6,6 +6,7 @@ import pytest
 
 from encoders.events import EventType, Interaction, Item
 from streams.demo.feed import Kind, Message, encode
+from streams.demo.life import ModelLife
 from streams.demo.screen import ScreenState
 from streams.demo.tracker import QUIET_SECONDS, Tracker
 from streams.messages import Reason, Recommendation, RecommendedItem, Trigger
@@ -13,9 +14,9 @@ from streams.messages import Reason, Recommendation, RecommendedItem, Trigger
 ITEMS = [Item(f"i{n}", f"Item {n}", categories=("Kitchen", "Pans", "Wok")) for n in range(5)]
 
 
-def make() -> tuple[Tracker, ScreenState]:
-    state = ScreenState()
-    return Tracker(ITEMS, state), state
+def make(shift_after: int | None = None) -> tuple[Tracker, ScreenState]:
+    state = ScreenState(life=ModelLife("m"))
+    return Tracker(ITEMS, state, shift_after), state
 
 
 def event(event_id: str, item: str = "i0", user: str = "u") -> Message:
@@ -134,3 +135,54 @@ def test_nothing_received_is_reported_as_null() -> None:
     report = tracker.report("m", 0.0)
 
     assert (report.freshness_p50_ms, report.recall_at_10) == (None, None)
+
+
+def turn(tracker: Tracker, number: int, *, hit: bool) -> None:
+    """A new user is recommended an item, and turns to it or to another one."""
+    user = f"u{number}"
+    tracker.received(answer("", "i1", user=user), now=float(number))
+    tracker.sent(event(f"e{number}", "i1" if hit else "i2", user=user), now=float(number))
+    tracker.tick(float(number), 0.0)
+
+
+def test_recall_is_told_before_the_shift_at_its_worst_and_at_the_end() -> None:
+    tracker, _ = make(shift_after=4)
+    for number, hit in enumerate([True, False, True, True, False, False]):
+        turn(tracker, number, hit=hit)
+    tracker.served("m2")
+    for number in range(6, 12):
+        turn(tracker, number, hit=True)
+    report = tracker.report("m", 1.0)
+
+    assert report.recall_before == 3 / 4
+    assert report.recall_at_worst == 3 / 6
+    assert report.recall_after == 9 / 12
+    assert report.released_version == "m2"
+
+
+def test_without_a_shift_there_is_nothing_before_or_after_it() -> None:
+    tracker, _ = make()
+    turn(tracker, 0, hit=True)
+    report = tracker.report("m", 1.0)
+
+    assert (report.recall_before, report.recall_at_worst, report.recall_after) == (None, None, None)
+
+
+def test_bad_messages_do_not_bring_the_shift_forward() -> None:
+    tracker, state = make(shift_after=1)
+    tracker.sent(event("e0"), now=0.0)
+    good = event("e1")
+    tracker.sent(Message(good.topic, good.key, good.value, good.event, Kind.REPEATED), now=0.0)
+    assert state.life.shifted_after is None
+
+    tracker.sent(event("e2"), now=0.0)
+    assert state.life.shifted_after == 2
+
+
+def test_shift_and_swap_are_marked_on_the_curve() -> None:
+    tracker, state = make(shift_after=2)
+    for number in range(4):
+        tracker.served("m" if number < 3 else "m2")
+        turn(tracker, number, hit=True)
+
+    assert state.marks == [(1, "shift"), (2, "new")]  # the first point is made after half a second
