@@ -17,6 +17,7 @@ from threading import Event
 
 from encoders.errors import ReleaseRefused, StoreError
 from exporters.vector_store import CollectionNames
+from streams.catalog_replica import REFRESH_OVERLAP_MS
 from streams.challenger import Challenger
 from streams.generation import Generation
 from streams.messages import ModelAt, ModelRelease
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 60.0
 WORK_SHARE = 0.5
 """Of one processor, that giving items their vectors takes beside a worker at most: events come first."""
+KEPT_SECONDS = 3_600.0
+"""How long the champion before stays in memory: who rolls back does so soon."""
 PASSING = ("unreadable", "store")
 """Reasons that may be gone when the release is tried again."""
 
@@ -46,6 +49,15 @@ class Worker:
     """Of the collections' names."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The champion before: it has every item received before ``since_ms``; in memory ``until`` then."""
+
+    generation: Generation
+    since_ms: int
+    until: float
+
+
 class Changeover:
     """The releases of one worker; ``number`` is that of the release that serves, 0 before the first."""
 
@@ -57,12 +69,15 @@ class Changeover:
         self._retry_at = float("inf")
         self._abandoned = Event()
         self._task: asyncio.Task[None] | None = None
+        self._kept: _Kept | None = None
 
     async def look(self) -> None:
         """Begin to obey what is released, if that is new; what is being loaded then is abandoned.
 
         Called once a second. Raises ``StoreUnavailable`` or ``StoreError``.
         """
+        if self._kept is not None and time.monotonic() > self._kept.until:
+            self._kept = None
         release = self._latest()
         if release is None:
             return
@@ -112,6 +127,8 @@ class Changeover:
             return serving.generation
         if serving.challenger is not None and version == serving.challenger.generation.version:
             return serving.challenger.generation
+        if self._kept is not None and version == self._kept.generation.version:
+            return await self._filled(self._kept.generation, self._kept.since_ms)
         return await self._load(release.champion)
 
     async def _challenger(self, release: ModelRelease, champion: Generation) -> Challenger | None:
@@ -136,13 +153,20 @@ class Changeover:
         generation = await asyncio.to_thread(
             open_released, at, worker.cache, worker.open_generation, tower, pace
         )
-        opened = time.monotonic()
+        serving.metrics.swap_seconds.labels("open").set(time.monotonic() - began)
+        return await self._filled(generation)
+
+    async def _filled(self, generation: Generation, since_ms: int = 0) -> Generation:
+        """With all items; those received before ``since_ms`` are there."""
+        serving, began = self._worker.serving, time.monotonic()
+        pace = Pace(WORK_SHARE, self._abandoned)
         # From now on it hears of every item: what is filled meanwhile never overwrites what is newer.
         async with self._between_batches():
             serving.coming = (*serving.coming, generation)
-        await asyncio.to_thread(fill, serving.store, serving.names, generation, serving.metrics, pace)
-        serving.metrics.swap_seconds.labels("open").set(opened - began)
-        serving.metrics.swap_seconds.labels("fill").set(time.monotonic() - opened)
+        await asyncio.to_thread(
+            fill, serving.store, serving.names, generation, serving.metrics, pace, since_ms
+        )
+        serving.metrics.swap_seconds.labels("fill").set(time.monotonic() - began)
         return generation
 
     async def _change(
@@ -158,6 +182,8 @@ class Changeover:
                 serving.versions = tuple(dict.fromkeys((champion.names, before.names, *serving.versions)))
                 serving.generation = champion
                 worker.forget()
+                since_ms = max(0, serving.clock_ms() - REFRESH_OVERLAP_MS)
+                self._kept = _Kept(before, since_ms, time.monotonic() + KEPT_SECONDS)
             serving.challenger = challenger
             self.number = release.number
         tell(serving, self.number)

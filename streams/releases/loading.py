@@ -63,13 +63,18 @@ def open_released(
 
 
 def fill(
-    store: VectorStore, source: CollectionNames, generation: Generation, metrics: Metrics, pace: Pace
+    store: VectorStore,
+    source: CollectionNames,
+    generation: Generation,
+    metrics: Metrics,
+    pace: Pace,
+    since_ms: int = 0,
 ) -> None:
     """Fill and verify a generation's items from another version's, and read its replica.
 
-    Raises ``ReleaseRefused`` (``store``, ``superseded``).
+    Of items that were received before ``since_ms`` it is known that they are there. Raises
+    ``ReleaseRefused`` (``store``, ``superseded``).
     """
-    since_ms = 0
     try:
         # Twice: what came meanwhile from workers that do not know of this version is few the second time.
         for _ in range(2):

@@ -166,6 +166,16 @@ async def test_after_a_rollback_users_keep_what_they_did_meanwhile(releasing: Re
     assert worker.recommendations()[-1]["model_version"] == "fake-1"
 
 
+async def test_a_rollback_loads_nothing_and_knows_what_came_meanwhile(releasing: Releasing) -> None:
+    worker = releasing.worker
+    await releasing.obey(release(1, "fake-2", "fake-1"))
+    await worker.catalog.process([item("new", 50)])
+    releasing.unreadable.add("fake-1")  # it is in memory still
+    await releasing.obey(release(2, "fake-1", "fake-2"))
+    assert releasing.version == "fake-1"
+    assert set(worker.serving.replica.items) == {*ITEMS, "new"}
+
+
 async def test_a_user_of_an_older_version_than_the_last_is_found(releasing: Releasing) -> None:
     worker = releasing.worker
     await worker.interest.process([click("ann", "a", 0)])
