@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Timer
+from typing import Self
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from encoders.errors import FreshetError
 from streams.bench.empty_agent import EmptyFigures
 from streams.bench.samples import Sample, cpu_seconds
-from streams.demo.worker_process import WorkerProcess
+from streams.demo.child_process import ChildProcess, free_port
+from streams.demo.processes import outcomes, recommendations
 from streams.kafka.processes import end
 
 EMPTY_SECONDS = 120.0
@@ -29,7 +32,7 @@ SUMMED = {
 """Sample of /metrics -> the label by which it is summed."""
 
 
-class MeasuredWorker(WorkerProcess):
+class MeasuredWorker(ChildProcess):
     """A worker whose counters, stages and CPU can be sampled; temporary files go to ``scratch``.
 
     Without ``two_stage`` it recommends the nearest items alone. ``store`` is a folder in ``scratch``, and
@@ -39,14 +42,38 @@ class MeasuredWorker(WorkerProcess):
     def __init__(
         self, bootstrap_servers: str, model_path: Path, scratch: Path, *, store: str, two_stage: bool = True
     ) -> None:
-        super().__init__(bootstrap_servers, model_path, scratch / store, scratch / f"{store}.log")
-        self._environment |= {
+        port = free_port()
+        # The user's own settings must not leak in: they may name a real Kafka or a real Qdrant.
+        environment = {k: v for k, v in os.environ.items() if not k.upper().startswith("FRESHET_")} | {
+            "FRESHET_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
+            "FRESHET_MODEL__PATH": str(model_path),
+            "FRESHET_QDRANT__PATH": str(scratch / store),
+            "FRESHET_HTTP__PORT": str(port),
             "TMPDIR": str(scratch),
             "FRESHET_KAFKA__GROUP_ID": f"freshet-{store}",
             "FRESHET_MODEL__CACHE": str(scratch / f"{store}-models"),
             "FRESHET_RANKING__TWO_STAGE": str(two_stage),
             "FRESHET_RANKING__RANKED_FROM_EVENTS": "0",
         }
+        super().__init__("worker", environment, port, scratch / f"{store}.log")
+
+    def __enter__(self) -> Self:
+        """Start it, and return when it is ready."""
+        self.start()
+        try:
+            self.wait_until("readyz")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def outcomes(self) -> Counter[str]:
+        """What became of the clicks and purchases so far: outcome -> count."""
+        return outcomes(self.metrics())
+
+    def recommendations(self) -> int:
+        """How many recommendations the worker has published."""
+        return recommendations(self.metrics())
 
     @property
     def environment(self) -> Mapping[str, str]:
