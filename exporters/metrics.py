@@ -6,7 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from exporters.drift_metrics import DriftMetrics
 
@@ -21,6 +28,8 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        # CPU and memory of this process: freshet_process_…
+        ProcessCollector("freshet", registry=registry)
         self.events = Counter(
             "freshet_events",
             "Events by what became of them; an event is applied, duplicate or dead_lettered once.",
@@ -35,6 +44,17 @@ class Metrics:
         )
         self.recommendations = Counter(
             "freshet_recommendations", "Recommendations published.", ["model_version"], registry=registry
+        )
+        self.listed_items = Counter(
+            "freshet_listed_items",
+            "Items on published recommendations, by why they are there.",
+            ["scenario", "reason"],
+            registry=registry,
+        )
+        self.distinct_listed_items = Gauge(
+            "freshet_distinct_listed_items",
+            "Different items on the latest 1,000 recommendations.",
+            registry=registry,
         )
         self.stages = Histogram(
             "freshet_stage_duration_seconds",

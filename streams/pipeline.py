@@ -34,6 +34,7 @@ from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Fold
 from streams.interest import fold, run_steps
 from streams.messages import SCHEMA_VERSION, Recommendation
 from streams.prepared import Prepared, applied_in
+from streams.published import PublishedLists
 from streams.recommending import compose
 from streams.scenarios import Scenario
 from streams.serving import Serving
@@ -76,6 +77,7 @@ class InterestPipeline:
         self._trending = trending
         self._policy = policy
         self._drift = drift
+        self._published = PublishedLists(serving.metrics)
         self.lock = asyncio.Lock()
         """Held during a batch: the model changes between two."""
 
@@ -230,8 +232,7 @@ class InterestPipeline:
         due = prepared.published(lost)
         with self._metrics.stage("publish"):
             await self._serving.publish([_outgoing(one) for one in due])
-        for one in due:
-            self._metrics.recommendations.labels(one.model_version).inc()
+        self._published.note(due)
 
     def _account(self, prepared: Prepared, lost: set[str]) -> None:
         for folded in prepared.won(lost):

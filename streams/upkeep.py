@@ -150,10 +150,14 @@ class Upkeep(Service):  # type: ignore[misc]
         """Lag of every partition; opens the gate at the start, and ends a worker that stalls."""
         consumer, progress = self._app.consumer, self._parts.progress
         owned = sorted(consumer.assignment())
+        if not owned:
+            self._parts.serving.metrics.lag.clear()
         if self._begin or not owned:
             return
         ends = await consumer.highwaters(*owned)
         lag = progress.lag({self._source(tp): end or 0 for tp, end in ends.items()})
+        # Partitions that are another worker's now are not counted here.
+        self._parts.serving.metrics.lag.clear()
         for (topic, partition), behind in lag.items():
             self._parts.serving.metrics.lag.labels(topic, partition).set(behind)
         quiet = time.monotonic() - progress.moved_at

@@ -19,7 +19,7 @@ from exporters.publisher import Outgoing
 from exporters.vector_store import CounterRecord
 from streams.codec import Rejected
 from streams.dead_letters import dead_letter
-from streams.drift.monitor import DriftMonitor, Judgement, MonitorState, pack_state, unpack_state
+from streams.drift.monitor import DECISIONS, DriftMonitor, Judgement, MonitorState, pack_state, unpack_state
 from streams.drift.reporter import TOPIC
 from streams.drift.summary import DriftSummary, decode_summary
 from streams.fold_types import DeadLetter, Received
@@ -42,6 +42,9 @@ class DriftPipeline:
         self._model = model
         self._name = f"drift-{epoch}-{model}"
         self._monitor: DriftMonitor | None = None
+        # From 0 on: an increase of what was never there is none, to Prometheus.
+        for decision in DECISIONS:
+            serving.metrics.drift.decisions.labels(decision)
         self._lock = asyncio.Lock()
 
     async def process(self, messages: Sequence[Received]) -> None:

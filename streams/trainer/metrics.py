@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
 
 from encoders.errors import SettingsError
 from encoders.gate.report import GateReport
@@ -21,6 +28,8 @@ class TrainerMetrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        # Of the trainer itself; a training is a child process.
+        ProcessCollector("freshet", registry=registry)
         self.jobs = Counter(
             "freshet_trainer_jobs", "Training requests by how they ended.", ["outcome"], registry=registry
         )
