@@ -1,56 +1,43 @@
-"""The worker's HTTP interface: recommendations for a user, or for a session without one; errors as JSON."""
+"""The worker's HTTP interface: recommendations, what is known of a user, the items' map."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from encoders.errors import StoreError, StoreUnavailable
+from streams.http_errors import Refused
+from streams.item_map import ProjectionCache
 from streams.lookup import Answer, recommend
 from streams.openapi import document
-from streams.rules import FIELDS, RuleError, parse_filters, rules_of
+from streams.profiles import item_map, profile
+from streams.rules import FIELDS, parse_filters, rules_of
 from streams.scenarios import Scenario, narrowed
 from streams.serving import Serving
 from streams.sessions import SessionRequest, UnknownItems, recommend_session
 
-log = logging.getLogger(__name__)
-
 LARGEST_K = 200
 PARAMETERS = ("k", "scenario", "filter")
-EXPLAINED = {
-    404: "there is nothing at {asked}; see /openapi.json",
-    405: "{asked} is not understood; see /openapi.json for what is",
-    413: "the body is too large: {text}",
-}
-"""Status of a refusal by the server itself -> a sentence that helps."""
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _session = msgspec.json.Decoder(SessionRequest)
 
 
-class Refused(Exception):
-    """A request that cannot be answered; becomes ``{"error": {"status", "message"}}``."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class RecommendationApi:
-    """``GET /recommendations/{user_id}``, ``POST /recommendations`` and ``GET /openapi.json``."""
+    """The routes of ``openapi.document``, and ``GET /openapi.json``."""
 
     def __init__(self, serving: Serving, scenarios: Mapping[str, Scenario]) -> None:
         self._serving = serving
         self._scenarios = scenarios
+        self._projections = ProjectionCache()
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
         app.router.add_get("/recommendations/{user_id}", self._of_user)
         app.router.add_post("/recommendations", self._of_session)
+        app.router.add_get("/users/{user_id}", self._profile)
+        app.router.add_get("/map", self._map)
         app.router.add_get("/openapi.json", self._describe)
 
     async def _of_user(self, request: web.Request) -> web.Response:
@@ -60,9 +47,7 @@ class RecommendationApi:
         k = _k(request.query.get("k"))
         scenario = self._scenario(request.query.get("scenario", "home"), k)
         scenario = narrowed(scenario, parse_filters(request.query.getall("filter", [])))
-        user_id = request.match_info["user_id"]
-        if len(user_id) > 256:
-            raise Refused(400, "a user_id has at most 256 characters")
+        user_id = _user_id(request)
         serving, generation = self._serving, self._serving.generation_for(user_id)
         answer = await serving.in_thread(
             recommend, serving.store, generation, user_id, scenario, serving.elsewhere_of(generation)
@@ -86,6 +71,19 @@ class RecommendationApi:
         return web.json_response(
             answer_fields(answer, scenario, generation.version) | {"unknown_items": unknown}
         )
+
+    async def _profile(self, request: web.Request) -> web.Response:
+        user_id, serving = _user_id(request), self._serving
+        generation = serving.generation_for(user_id)
+        found = await serving.in_thread(
+            profile, serving.store, generation, user_id, serving.elsewhere_of(generation), self._projections
+        )
+        return web.json_response(msgspec.to_builtins(found))
+
+    async def _map(self, request: web.Request) -> web.Response:
+        serving = self._serving
+        found = await serving.in_thread(item_map, serving.generation, self._projections)
+        return web.json_response(msgspec.to_builtins(found))
 
     def _scenario(self, name: str, k: int | None) -> Scenario:
         """The scenario of this name, with another number of items where one is asked for."""
@@ -118,31 +116,11 @@ def answer_fields(answer: Answer, scenario: Scenario, model_version: str) -> dic
     }
 
 
-@web.middleware
-async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal and every fault is JSON with a sentence, never a stack trace."""
-    try:
-        return await handler(request)
-    except Refused as error:
-        return _error(error.status, str(error))
-    except RuleError as error:
-        return _error(400, str(error))
-    except web.HTTPException as error:
-        asked = f"{request.method} {request.path}"
-        return _error(
-            error.status,
-            EXPLAINED.get(error.status, "{reason}: {asked}").format(
-                reason=error.reason, asked=asked, text=error.text
-            ),
-        )
-    except StoreUnavailable:
-        return _error(503, "the vector store does not answer; try again")
-    except StoreError:
-        log.exception("%s %s", request.method, request.path)
-        return _error(502, "the vector store refused; the worker's log says why")
-    except Exception:
-        log.exception("%s %s", request.method, request.path)
-        return _error(500, "a fault of the worker; its log says which")
+def _user_id(request: web.Request) -> str:
+    user_id = request.match_info["user_id"]
+    if len(user_id) > 256:
+        raise Refused(400, "a user_id has at most 256 characters")
+    return user_id
 
 
 def _k(text: str | None) -> int | None:
@@ -151,7 +129,3 @@ def _k(text: str | None) -> int | None:
     if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= LARGEST_K:
         raise Refused(400, f"k must be a whole number from 1 to {LARGEST_K}")
     return int(text)
-
-
-def _error(status: int, message: str) -> web.Response:
-    return web.json_response({"error": {"status": status, "message": message}}, status=status)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from encoders.errors import SettingsError
 from exporters.metrics import Metrics
-from streams.api import RecommendationApi, errors_as_json
+from streams.http_errors import errors_as_json
 from streams.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from streams.api import RecommendationApi
 
 SHUTDOWN_SECONDS = 2.0
 
 
-def bind(settings: HttpSettings) -> socket.socket:
-    """Take the port before anything else starts. Raises ``SettingsError`` where it cannot be had."""
+def bind(settings: HttpSettings, section: str = "HTTP") -> socket.socket:
+    """Take the port before anything else starts; ``section``: whose settings they are.
+
+    Raises ``SettingsError`` where it cannot be had.
+    """
     try:
         return socket.create_server((settings.host, settings.port), backlog=64)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror}):"
-            " set FRESHET_HTTP__PORT to a free port, or 0 for any"
+            f" set FRESHET_{section}__PORT to a free port, or 0 for any"
         ) from None
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.messages import Reason
+from streams.profiles import ItemMap, UserProfile
 from streams.rules import QUERY_FORM
 from streams.sessions import SessionRequest
 
@@ -47,10 +48,19 @@ class ErrorAnswer(Struct):
     error: ErrorFacts
 
 
+USER_ID = {
+    "name": "user_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "maxLength": 256},
+}
+
+
 def document() -> dict[str, Any]:
     """The description, as ``GET /openapi.json`` serves it."""
     _, schemas = msgspec.json.schema_components(
-        [SessionRequest, RecommendationAnswer, ErrorAnswer], ref_template="#/components/schemas/{name}"
+        [SessionRequest, RecommendationAnswer, UserProfile, ItemMap, ErrorAnswer],
+        ref_template="#/components/schemas/{name}",
     )
     return {
         "openapi": "3.1.0",
@@ -58,6 +68,8 @@ def document() -> dict[str, Any]:
         "paths": {
             "/recommendations/{user_id}": {"get": _of_user()},
             "/recommendations": {"post": _of_session()},
+            "/users/{user_id}": {"get": _profile()},
+            "/map": {"get": _map()},
         },
         "components": {"schemas": schemas},
     }
@@ -67,12 +79,7 @@ def _of_user() -> dict[str, Any]:
     return {
         "summary": "What a user would be recommended now; one without history gets what is trending.",
         "parameters": [
-            {
-                "name": "user_id",
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string", "maxLength": 256},
-            },
+            USER_ID,
             {"name": "k", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200}},
             {
                 "name": "scenario",
@@ -100,8 +107,23 @@ def _of_session() -> dict[str, Any]:
     }
 
 
-def _answers(*errors: int) -> dict[str, Any]:
-    good = {"200": {"description": "Recommendations.", "content": _json("RecommendationAnswer")}}
+def _profile() -> dict[str, Any]:
+    return {
+        "summary": "A user's last events, interests in categories, and place on the map.",
+        "parameters": [USER_ID],
+        "responses": _answers(400, 503, schema="UserProfile"),
+    }
+
+
+def _map() -> dict[str, Any]:
+    return {
+        "summary": "The available items on the two main axes of their vectors, for people to look at.",
+        "responses": _answers(503, schema="ItemMap"),
+    }
+
+
+def _answers(*errors: int, schema: str = "RecommendationAnswer") -> dict[str, Any]:
+    good = {"200": {"description": "The answer.", "content": _json(schema)}}
     bad = {str(code): {"description": "Refused.", "content": _json("ErrorAnswer")} for code in errors}
     return good | bad
 

@@ -351,8 +351,54 @@ BEYOND_A_SCHEMA = {
 async def test_the_description_names_every_route(served: Served) -> None:
     status, answer = await served.get("/openapi.json")
     assert status == 200
-    assert set(answer["paths"]) == {"/recommendations/{user_id}", "/recommendations"}
+    assert set(answer["paths"]) == {
+        "/recommendations/{user_id}",
+        "/recommendations",
+        "/users/{user_id}",
+        "/map",
+    }
     assert "SessionRequest" in answer["components"]["schemas"]
+
+
+async def test_a_profile_is_what_the_user_did_the_newest_first(served: Served) -> None:
+    await served.worker.interest.process([click("ann", "shoe", 0), purchase("ann", "cup", 0, partition=1)])
+    status, answer = await served.get("/users/ann")
+    jsonschema.validate(answer, schema("UserProfile"))
+    did = [(one["item_id"], one["event_type"]) for one in answer["history"]]
+    assert (status, answer["events"]) == (200, 2)
+    assert sorted(did) == [("cup", "purchase"), ("shoe", "click")]
+    assert sorted(one["categories"][0] for one in answer["interests"]) == ["Home", "Wear"]
+
+
+async def test_the_profile_of_a_stranger_is_empty_and_nowhere_on_the_map(served: Served) -> None:
+    status, answer = await served.get("/users/nobody")
+    assert (status, answer["history"], answer["interests"], answer["position"]) == (200, [], [], None)
+
+
+async def test_a_profile_asks_for_no_more_than_an_id_may_have(served: Served) -> None:
+    status, answer = await served.get("/users/" + "a" * 257)
+    assert status == 400
+    assert_helpful(status, answer, "256")
+
+
+async def test_the_map_shows_the_items_and_places_a_user_with_one_click_on_its_item(served: Served) -> None:
+    await served.worker.interest.process([click("ann", "shoe", 0)])
+    _, profile = await served.get("/users/ann")
+    status, answer = await served.get("/map")
+    jsonschema.validate(answer, schema("ItemMap"))
+    places = {one["item_id"]: (one["x"], one["y"]) for one in answer["items"]}
+    assert (status, set(places), answer["total"]) == (200, set(ITEMS), len(ITEMS))
+    assert answer["projection"] == profile["projection"]
+    assert tuple(profile["position"]) == pytest.approx(places["shoe"], abs=1e-5)
+
+
+async def test_the_map_of_no_items_is_empty() -> None:
+    served = Served(NEAREST)
+    await served.server.start()
+    status, answer = await served.get("/map")
+    await served.server.stop()
+    served.worker.close()
+    assert (status, answer["items"]) == (200, [])
 
 
 async def test_many_at_once_are_answered(served: Served) -> None:
