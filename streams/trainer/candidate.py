@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from encoders.replayed_worker import ReplayConfig
 from encoders.runtime import ServingModel
 from exporters.transfer_factory import transfer
 from streams.settings import TrainerSettings
-from streams.trainer.window import Window, split_ms, timeline
+from streams.trainer.window import Window, split_ms, stage_at, timeline
 
 Vectors = npt.NDArray[np.float32]
 FEW = 100
@@ -51,7 +50,7 @@ def train_candidate(
         whole = timeline(window, repeats=repeats)
         end = boundary_ms / 1e3
         past = whole.events[: int(np.searchsorted(whole.events.seconds, end))]
-        stage = replace(whole.stage(end), text_vectors=text_vectors)
+        stage = stage_at(window, whole, end, text_vectors)
         rows = settings.ranker_rows
         return progressive_rows(model, past, stage, whole.items, replayed, max_rows=rows, progress=progress)
 

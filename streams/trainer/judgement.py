@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from exporters.model_manifest import Manifest, read_manifest
 from exporters.model_store import load_model
 from streams.settings import TrainerSettings
 from streams.trainer.text_vectors import TextVectors
-from streams.trainer.window import Window, split_ms, timeline
+from streams.trainer.window import Window, split_ms, stage_at, timeline
 
 Vectors = npt.NDArray[np.float32]
 NEWEST, OLDER = "newest", "before the window"
@@ -75,7 +75,7 @@ def judge_candidate(
     ways = [
         course(
             whole.events,
-            replace(whole.stage(start), text_vectors=_vectors(one, catalogue, texts, progress)),
+            stage_at(window, whole, start, _vectors(one, catalogue, texts, progress)),
             whole.items,
             parts,
             cases=settings.gate_cases,

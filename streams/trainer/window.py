@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from encoders.datasets import Dataset
 from encoders.errors import DataError
-from encoders.evaluation.timeline import Timeline, timeline_of
+from encoders.evaluation.timeline import Stage, Timeline, Vectors, timeline_of
 from encoders.events import EventType, Interaction, Item
 from encoders.progress import Progress, no_progress
 from streams.codec import Delisted, Limits, Rejected, decode_interaction, decode_item
@@ -98,6 +100,16 @@ def timeline(window: Window, *, repeats: bool) -> Timeline:
     return replace(timeline_of(dataset), repeats=repeats)
 
 
+def stage_at(window: Window, whole: Timeline, seconds: float, text_vectors: Vectors) -> Stage:
+    """The stage of ``whole``, a window's :func:`timeline`, at a time; ``text_vectors`` [n, t] of its items.
+
+    An item is there since its ``created_ms``, as the worker has it, and at the latest since its first event.
+    """
+    stage = whole.stage(seconds, text_vectors)
+    created = [np.inf if item.created_ms is None else item.created_ms / 1e3 for item in window.items]
+    return replace(stage, arrivals=np.minimum(stage.arrivals, created))
+
+
 def split_ms(window: Window, share: float) -> int:
     """The time from which the newest ``share`` of the window's events lie; equal times stay together.
 
@@ -113,7 +125,10 @@ def split_ms(window: Window, share: float) -> int:
 def _catalogue(
     records: Iterable[Record], limits: Limits, max_items: int, skipped: Counter[str]
 ) -> dict[str, Item]:
-    """The newest of each item; an item is one key, so that its partition's order decides."""
+    """The newest of each item; an item is one key, so that its partition's order decides.
+
+    One that does not say since when it is there is taken to be there since its message.
+    """
     items: dict[str, Item] = {}
     for record in records:
         item = decode_item(record.key, record.value, limits)
@@ -122,7 +137,8 @@ def _catalogue(
         elif isinstance(item, Delisted):
             items.pop(item.item_id, None)
         else:
-            items[item.item_id] = item
+            known_ms = record.timestamp_ms if item.created_ms is None else item.created_ms
+            items[item.item_id] = replace(item, created_ms=known_ms)
         if len(items) > max_items:
             raise DataError(f"more than {max_items} items: raise FRESHET_TRAINER__MAX_ITEMS")
     return items

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from encoders.errors import DataError
@@ -13,7 +15,7 @@ from streams.codec import Limits, encode_interaction, encode_item
 from streams.kafka.producer import EventProducer
 from streams.kafka.topics import ensure_topics
 from streams.settings import KafkaSettings
-from streams.trainer.window import Window, replay_window, split_ms, timeline
+from streams.trainer.window import Window, replay_window, split_ms, stage_at, timeline
 
 MakeSettings = Callable[..., KafkaSettings]
 LIMITS = Limits()
@@ -126,3 +128,22 @@ def test_a_timeline_holds_what_was_before_and_the_window_in_time_order() -> None
     window = Window(ITEMS, [event(3), event(5)], [event(4), event(1)])
     seconds = timeline(window, repeats=False).events.seconds.tolist()
     assert seconds == [(AT_MS + number * 1_000) / 1e3 for number in (1, 3, 4, 5)]
+
+
+def test_an_item_is_there_since_it_says_and_at_the_latest_since_its_first_event() -> None:
+    """As the worker has it: to begin with its first event in the window would make every item look new."""
+    old, new = replace(ITEMS[0], created_ms=AT_MS - 1_000), replace(ITEMS[1], created_ms=AT_MS + 9_000)
+    window = Window([old, new, *ITEMS[2:4]], [event(3, "i0"), event(4, "i1"), event(5, "i2")])
+    stage = stage_at(window, timeline(window, repeats=False), 0.0, np.zeros((4, 2), np.float32))
+
+    first = [AT_MS / 1e3 + seconds for seconds in (-1, 4, 5)]
+    assert stage.arrivals.tolist() == [*first, np.inf]
+
+
+def test_an_item_that_does_not_say_is_there_since_its_message(
+    kafka_with_events: tuple[KafkaSettings, int],
+) -> None:
+    settings, moment = kafka_with_events
+    created = [item.created_ms for item in replayed(settings, moment).items]
+
+    assert all(one is not None and 0 <= moment - one < 60_000 for one in created)
