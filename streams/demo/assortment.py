@@ -76,13 +76,12 @@ class Assortment:
         return self._companions[item.item_id]
 
     def present(self, item: Item, random: Random) -> Item:
-        """What is given together with an item: of another category, the popular ones more often; drawn once,
-        then always the same.
+        """What is given together with an item: of any shelf of another category, drawn once, then always the
+        same.
         """
         if item.item_id not in self._presents:
-            shelf = self.shelf(random)
-            while len(self._by_category) > 1 and shelf[:1] == item.categories[:1]:
-                shelf = self.shelf(random)
+            others = [key for key in self._stock if key[:1] != item.categories[:1]]
+            shelf = random.choice(others or list(self._stock))
             self._presents[item.item_id] = self.item(shelf, random)
         return self._presents[item.item_id]
 

@@ -23,6 +23,9 @@ BRANDS_PER_CATEGORY = 6
 
 ID_WIDTH = 5
 
+CREATED_MS = 1_577_836_800_000
+"""2020-01-01T00:00:00Z: since when every item is there, years before the first simulated event."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
@@ -119,6 +122,7 @@ def _compose(item_id: str, shelf: Shelf, brands: list[str], titles: set[str], ra
         description=f"{shelf.sentence} {random.choice(shelf.features)}",
         categories=(shelf.category, shelf.subcategory, shelf.style),
         price=price,
+        created_ms=CREATED_MS,
     )
 
 

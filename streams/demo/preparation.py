@@ -24,7 +24,7 @@ from exporters.model_store import load_model, resolve_model
 from exporters.qdrant_edge import EdgeVectorStore
 from exporters.vector_store import CollectionNames, ItemRecord, VectorSizes
 from streams.catalog import text_digest
-from streams.demo.screen import Stage
+from streams.demo.screen_state import Stage
 from streams.trainer.text_vectors import TEXTS, TextVectors
 
 CONFIG = ModelConfig(name="demo")
@@ -156,6 +156,7 @@ def _records(prepared: Prepared, items: Sequence[Item]) -> list[ItemRecord]:
             text_digest=text_digest(item.text),
             source_offset=OLDEST,
             updated_at_ms=now_ms,
+            created_at_ms=item.created_ms or 0,
         )
         for item, vector, text_vector in zip(items, vectors, prepared.text_vectors, strict=True)
     ]

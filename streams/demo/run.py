@@ -19,6 +19,7 @@ import msgspec
 from kafka import KafkaConsumer
 
 from encoders.events import Item
+from streams.codec import encode_item
 from streams.demo.catalogue import make_catalogue
 from streams.demo.feed import Message, messages
 from streams.demo.preparation import Prepared, fill_store, prepare, timed
@@ -34,7 +35,7 @@ from streams.demo.processes import (
     training_stage,
 )
 from streams.demo.report import DemoReport
-from streams.demo.screen import ScreenState, Stage
+from streams.demo.screen_state import ScreenState, Stage
 from streams.demo.shoppers import Shop
 from streams.demo.terminal import Terminal
 from streams.demo.tracker import Tracker
@@ -42,7 +43,7 @@ from streams.kafka.connection import connect
 from streams.kafka.demo_broker import DemoBroker
 from streams.kafka.processes import stop_signals
 from streams.kafka.producer import EventProducer
-from streams.messages import ItemMessage, ModelRelease, Recommendation, TrainingRequest
+from streams.messages import ModelRelease, Recommendation, TrainingRequest
 from streams.settings import KafkaSettings
 from streams.trainer.outcomes import Outcomes
 
@@ -155,7 +156,7 @@ class Demo:
     def _send_catalogue(self, items: Sequence[Item], stage: Stage) -> None:
         stage.total = len(items)
         for item in items:
-            self._producer.send("items", item.item_id.encode(), _item_message(item))
+            self._producer.send(*encode_item(item))
         self._producer.flush()
         while (stored := items_stored(self._worker.metrics())) < len(items):
             stage.done = stored
@@ -260,16 +261,3 @@ _release = msgspec.json.Decoder(ModelRelease)
 def _keep_reports(reports: Path, kept: Path) -> None:
     if reports.is_dir():
         shutil.copytree(reports, kept, dirs_exist_ok=True)
-
-
-def _item_message(item: Item) -> bytes:
-    return msgspec.json.encode(
-        ItemMessage(
-            item_id=item.item_id,
-            title=item.title,
-            description=item.description,
-            categories=list(item.categories),
-            price=item.price,
-            available=item.available,
-        )
-    )

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.live import Live
 
 from streams.demo.life import ModelLife, Phase
-from streams.demo.screen import TITLE, ScreenState, clock, milliseconds, render, share
+from streams.demo.screen import TITLE, clock, milliseconds, render, share
+from streams.demo.screen_state import ScreenState
 
 REFRESHES_PER_SECOND = 8
 

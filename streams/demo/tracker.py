@@ -14,7 +14,7 @@ from encoders.events import Interaction, Item
 from streams.demo.feed import Kind, Message
 from streams.demo.report import DemoReport
 from streams.demo.scoring import ProgressiveRecall, percentile_ms
-from streams.demo.screen import HistoryLine, ScreenState, Suggestion
+from streams.demo.screen_state import HistoryLine, ScreenState, Suggestion
 from streams.messages import Recommendation, TrainingRequest
 
 SHOWN_HISTORY = 20

@@ -9,17 +9,8 @@ from rich.console import Console
 
 from encoders.events import EventType
 from streams.demo.life import ModelLife
-from streams.demo.screen import (
-    HistoryLine,
-    ScreenState,
-    Stage,
-    Suggestion,
-    change,
-    clock,
-    milliseconds,
-    render,
-    share,
-)
+from streams.demo.screen import change, clock, milliseconds, render, share
+from streams.demo.screen_state import HistoryLine, ScreenState, Stage, Suggestion
 
 
 def running() -> ScreenState:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from streams.demo.life import ModelLife, Phase
-from streams.demo.screen import ScreenState, Stage
+from streams.demo.screen_state import ScreenState, Stage
 from streams.demo.terminal import (
     SECONDS_BETWEEN_LINES,
     LiveTerminal,

@@ -7,7 +7,7 @@ import pytest
 from encoders.events import EventType, Interaction, Item
 from streams.demo.feed import Kind, Message, encode
 from streams.demo.life import ModelLife
-from streams.demo.screen import ScreenState
+from streams.demo.screen_state import ScreenState
 from streams.demo.tracker import QUIET_SECONDS, Tracker
 from streams.messages import Reason, Recommendation, RecommendedItem, Trigger
 
