@@ -1,4 +1,4 @@
-"""Command-line tools of the suite that Go builds: found, or installed once at a pinned version."""
+"""Command-line tools of the suite: found, or installed once by Go at a pinned version."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ PINNED = {
     "compose-spec": "github.com/compose-spec/compose-go/v2/cmd@v2.16.2",
 }
 
+PACKAGED = {"prometheus": "prometheus", "promtool": "prometheus"}
+
 
 def tool(name: str) -> str:
     """Its path: on PATH, in the cache ($FRESHET_TOOLS, ~/.cache/freshet/tools), or built into that.
@@ -36,6 +38,8 @@ def _find(name: str) -> tuple[str, str]:
     """Path, or why there is none."""
     if found := shutil.which(name):
         return found, ""
+    if name in PACKAGED:
+        return "", f"{name} is not on PATH: install the package {PACKAGED[name]} (Debian, Ubuntu)"
     folder = Path(os.environ.get("FRESHET_TOOLS") or Path.home() / ".cache" / "freshet" / "tools")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f".{name}.lock").open("w") as lock:
