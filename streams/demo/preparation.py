@@ -8,6 +8,7 @@ store.
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from streams.trainer.text_vectors import TEXTS, TextVectors
 
 CONFIG = ModelConfig(name="demo")
 
+MODELS, STORE = "models", "store"
+"""In a run's folder."""
 OLDEST = -1
 """Source offset of what the demo stores itself: every message of the topic ``items`` is newer."""
 
@@ -67,6 +70,23 @@ def prepare(work: Path, items: Sequence[Item], exporting: Stage, encoding: Stage
 def text_folder(work: Path) -> Path:
     """Where the model stands whose text tower every catalogue's model takes over."""
     return work / f"text-{CONFIG.max_tokens}"
+
+
+@contextmanager
+def run_folder(work: Path, prepared: Prepared, items: Sequence[Item]) -> Iterator[Path]:
+    """A folder in ``work`` for one run: ``MODELS``, a copy that may grow, and ``STORE``, filled.
+
+    At the end the gate's reports go to ``work/reports``, and the folder goes away.
+    """
+    run = Path(tempfile.mkdtemp(prefix="run-", dir=work)).absolute()
+    try:
+        shutil.copytree(prepared.models, run / MODELS)
+        fill_store(run / STORE, prepared, items)
+        yield run
+        if (run / MODELS / "reports").is_dir():
+            shutil.copytree(run / MODELS / "reports", work / "reports", dirs_exist_ok=True)
+    finally:
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def fill_store(path: Path, prepared: Prepared, items: Sequence[Item]) -> None:

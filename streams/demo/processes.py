@@ -16,6 +16,7 @@ from typing import get_args
 from prometheus_client import Metric
 
 from streams.demo.child_process import ChildProcess, free_port
+from streams.demo.preparation import MODELS, STORE
 from streams.settings_sections import Detector
 
 UNKNOWN_ITEM_WAIT_SECONDS = 2.0
@@ -33,7 +34,7 @@ QUICK = {
     "DRIFT__WINDOW_EVENTS": "120",
     "DRIFT__SAMPLE": "32",
     "DRIFT__LEAST_SCORED": "300",
-    "DRIFT__PAGE_HINKLEY": "300",
+    "DRIFT__PAGE_HINKLEY": "450",
     "DRIFT__WARN_ONLY": json.dumps([one for one in get_args(Detector) if one != DETECTOR]),
     "DRIFT__COOL_DOWN_SECONDS": "30",
     "DRIFT__MAX_INTERVAL_SECONDS": "0",
@@ -50,12 +51,21 @@ QUICK = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run's processes work: the broker, folders of models, copies and vectors, and logs."""
+    """Where a run's processes work: the broker, the run's folder (``preparation.run_folder``), and logs."""
 
     bootstrap_servers: str
-    models: Path
     run: Path
     logs: Path
+
+    @property
+    def models(self) -> Path:
+        """Folder of versions."""
+        return self.run / MODELS
+
+    @property
+    def store(self) -> Path:
+        """Folder of the in-process Qdrant."""
+        return self.run / STORE
 
 
 class WorkerProcess(ChildProcess):
@@ -66,7 +76,7 @@ class WorkerProcess(ChildProcess):
         port = free_port()
         own = {
             "HTTP__PORT": str(port),
-            "QDRANT__PATH": str(place.run / "store"),
+            "QDRANT__PATH": str(place.store),
             "INPUT__UNKNOWN_ITEM_WAIT_SECONDS": str(UNKNOWN_ITEM_WAIT_SECONDS),
             "DRIFT__TRAIN_ON_SECONDS": str(TRAIN_ON_EVENTS / rate),
         }

@@ -6,8 +6,6 @@ for its counts, show. It measures what a shop would see: from its own producer t
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -22,7 +20,7 @@ from encoders.events import Item
 from streams.codec import encode_item
 from streams.demo.catalogue import make_catalogue
 from streams.demo.feed import Message, messages
-from streams.demo.preparation import Prepared, fill_store, prepare, timed
+from streams.demo.preparation import Prepared, prepare, run_folder, timed
 from streams.demo.processes import (
     Place,
     TrainerProcess,
@@ -128,7 +126,8 @@ class Demo:
             self._broker = stack.enter_context(DemoBroker())
         kafka = KafkaSettings(bootstrap_servers=self._broker.bootstrap_servers)
         with timed(worker_stage, self._show):
-            place = self._place(stack, kafka.bootstrap_servers, prepared)
+            run = stack.enter_context(run_folder(self._options.work, prepared, self._items))
+            place = Place(kafka.bootstrap_servers, run, self._options.work)
             self._outcomes = Outcomes(place.models)
             self._worker = stack.enter_context(WorkerProcess(place, self._options.rate))
             self._trainer = stack.enter_context(TrainerProcess(place))
@@ -142,16 +141,6 @@ class Demo:
         self._consumer.subscribe(["recommendations", "training-requests", "model-releases"])
         with timed(catalogue_stage, self._show):
             self._send_catalogue(self._items, catalogue_stage)
-
-    def _place(self, stack: ExitStack, bootstrap_servers: str, prepared: Prepared) -> Place:
-        """A folder for this run alone, with a copy of the models; the gate's reports outlive it."""
-        work = self._options.work
-        run = Path(tempfile.mkdtemp(prefix="run-", dir=work)).absolute()
-        stack.callback(shutil.rmtree, run, ignore_errors=True)
-        models = shutil.copytree(prepared.models, run / "models")
-        stack.callback(_keep_reports, models / "reports", work / "reports")
-        fill_store(run / "store", prepared, self._items)
-        return Place(bootstrap_servers, models, run, work)
 
     def _send_catalogue(self, items: Sequence[Item], stage: Stage) -> None:
         stage.total = len(items)
@@ -256,8 +245,3 @@ class Demo:
 _recommendation = msgspec.json.Decoder(Recommendation)
 _request = msgspec.json.Decoder(TrainingRequest)
 _release = msgspec.json.Decoder(ModelRelease)
-
-
-def _keep_reports(reports: Path, kept: Path) -> None:
-    if reports.is_dir():
-        shutil.copytree(reports, kept, dirs_exist_ok=True)

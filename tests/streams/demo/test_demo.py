@@ -65,7 +65,7 @@ def test_headless_json_ends_with_figures_that_add_up(tmp_path: Path, untrained_m
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
-    place = Place("127.0.0.1:1", tmp_path / "no-model", tmp_path / "run", tmp_path)
+    place = Place("127.0.0.1:1", tmp_path / "no-run", tmp_path)
 
     with WorkerProcess(place, rate=60.0) as worker, pytest.raises(FreshetError, match=r"127\.0\.0\.1:1"):
         worker.wait_until("readyz")
