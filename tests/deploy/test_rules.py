@@ -1,4 +1,4 @@
-"""Recording and alerting rules, by promtool: well-formed, explained, and each alert fires when it should alone."""
+"""Recording and alerting rules, by promtool: well-formed, explained, and loud when they should be alone."""
 
 from __future__ import annotations
 
@@ -186,6 +186,8 @@ def test_runbooks_are_of_alerts_that_are_there() -> None:
     assert set(re.findall(r"^## (Freshet\w+)$", RUNBOOKS, re.M)) == {rule["alert"] for rule in ALERTS}
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if "record" in rule], ids=lambda rule: rule["record"])
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if "record" in rule], ids=lambda rule: rule["record"]
+)
 def test_recorded_series_are_named_by_level_metric_and_operation(rule: dict[str, Any]) -> None:
     assert re.fullmatch(r"freshet:[a-z_]+:[a-z0-9_]+", rule["record"])
