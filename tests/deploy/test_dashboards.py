@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from itertools import combinations
@@ -13,6 +14,7 @@ import yaml
 
 from exporters.metrics import Metrics
 from streams.trainer.metrics import TrainerMetrics
+from tests.deploy.chart import CASES, Rendered, template
 from tests.deploy.dashboards import BOARDS, METRIC, RULES, Board, Query, panels, queries
 from tests.deploy.tools import tool
 
@@ -112,6 +114,18 @@ def test_every_name_is_a_metric_or_a_recorded_series() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     asked = named([query.expr for query in queries()] + [rule["expr"] for rule in rules()])
     assert asked - recorded - FAMILIES == {"ALERTS"}
+
+
+def test_the_chart_brings_dashboards_and_rules_as_they_are() -> None:
+    result = template(CASES["production"])
+    assert result.returncode == 0, result.stderr
+    manifests = Rendered(result.stdout)
+    found = {name: text for one in manifests.of("ConfigMap") for name, text in one["data"].items()}
+    assert {name: json.loads(found[f"{name}.json"]) for name in BOARDS} == BOARDS
+    shipped = [group["name"] for one in manifests.of("PrometheusRule") for group in one["spec"]["groups"]]
+    assert sorted(shipped) == sorted(
+        group["name"] for path in RULES for group in yaml.safe_load(path.read_text())["groups"]
+    )
 
 
 def test_promtool_takes_every_expression(tmp_path: Path) -> None:
