@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
+from faust.types import TP
 
 from encoders.errors import BrokerUnavailable, StoreUnavailable
+from exporters.metrics import Metrics
 from streams import upkeep as module
 from streams.catalogue_gate import QUIET_SECONDS, CatalogueGate
 from streams.progress import Progress
+from streams.settings import KafkaSettings, Settings
 from streams.upkeep import Upkeep
 
 
@@ -80,6 +83,33 @@ async def test_revoked_partitions_are_a_reason_until_others_are_assigned() -> No
     made = ready()
     await made._on_revoked(None, set())
     assert made.ready_reasons() == ["partitions: none assigned yet"]
+
+
+class FakeConsumer:
+    """Five messages in each of the partitions that this worker owns."""
+
+    def __init__(self, *owned: int) -> None:
+        self.owned = {TP("t.clicks", partition) for partition in owned}
+
+    def assignment(self) -> set[TP]:
+        return self.owned
+
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, 5)
+
+
+@pytest.mark.parametrize(("owned", "shown"), [((0, 1), {0, 1}), ((1,), {1}), ((), set())])
+async def test_lag_is_shown_of_own_partitions_alone(owned: tuple[int, ...], shown: set[int]) -> None:
+    made, metrics = ready(), Metrics()
+    made._parts.serving.metrics, made._parts.progress = metrics, Progress()
+    made._settings = Settings(kafka=KafkaSettings(topic_prefix="t."))
+    for consumer in (FakeConsumer(0, 1, 2), FakeConsumer(*owned)):
+        made._app.consumer = consumer
+        await made._measure()
+    assert [
+        metrics.registry.get_sample_value("freshet_lag_events", {"topic": "clicks", "partition": str(one)})
+        for one in range(3)
+    ] == [5 if one in shown else None for one in range(3)]
 
 
 class TestGate:
