@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from streams.http_errors import Refused
-from streams.item_map import ProjectionCache
+from streams.item_map import LayoutCache
 from streams.lookup import Answer, recommend
 from streams.openapi import document
 from streams.profiles import item_map, profile
@@ -30,7 +30,7 @@ class RecommendationApi:
     def __init__(self, serving: Serving, scenarios: Mapping[str, Scenario]) -> None:
         self._serving = serving
         self._scenarios = scenarios
-        self._projections = ProjectionCache()
+        self._layouts = LayoutCache()
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -76,13 +76,13 @@ class RecommendationApi:
         user_id, serving = _user_id(request), self._serving
         generation = serving.generation_for(user_id)
         found = await serving.in_thread(
-            profile, serving.store, generation, user_id, serving.elsewhere_of(generation), self._projections
+            profile, serving.store, generation, user_id, serving.elsewhere_of(generation), self._layouts
         )
         return web.json_response(msgspec.to_builtins(found))
 
     async def _map(self, request: web.Request) -> web.Response:
         serving = self._serving
-        found = await serving.in_thread(item_map, serving.generation, self._projections)
+        found = await serving.in_thread(item_map, serving.generation, self._layouts)
         return web.json_response(msgspec.to_builtins(found))
 
     def _scenario(self, name: str, k: int | None) -> Scenario:

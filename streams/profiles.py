@@ -11,7 +11,7 @@ from msgspec import Struct
 from encoders.events import EventType
 from exporters.vector_store import CollectionNames, VectorStore
 from streams.generation import Generation
-from streams.item_map import ProjectionCache, spread
+from streams.item_map import Layout, LayoutCache, spread
 from streams.lookup import stored_users
 from streams.state import FULL_STRENGTH, Applied
 
@@ -47,8 +47,8 @@ class UserProfile(Struct, frozen=True):
     history: list[PastEvent]
     interests: list[Interest]
     position: tuple[float, float] | None = None
-    projection: str = ""
-    """Which map: positions of different ones do not compare."""
+    layout: str = ""
+    """Which map: positions on different ones do not compare."""
 
 
 class MapItem(Struct, frozen=True):
@@ -60,15 +60,25 @@ class MapItem(Struct, frozen=True):
     category: str | None
 
 
+class MapAnchor(Struct, frozen=True):
+    """A category's place on the map, which draws the items that are like it."""
+
+    category: str
+    x: float
+    y: float
+
+
 class ItemMap(Struct, frozen=True):
-    """The catalogue's vectors on their two main axes; of a large catalogue, items evenly spread over it."""
+    """The available items, each drawn to the categories that it is like; of many, some evenly spread.
+
+    Without categories there are no anchors, and the map shows the two main axes of the vectors.
+    """
 
     model_version: str
     items: list[MapItem]
+    anchors: list[MapAnchor]
     total: int
-    explained: float
-    """Share of the vectors' variance that the map shows, 0 to 1."""
-    projection: str = ""
+    layout: str = ""
 
 
 def interests_of(
@@ -95,7 +105,7 @@ def profile(
     generation: Generation,
     user_id: str,
     elsewhere: Sequence[CollectionNames],
-    projections: ProjectionCache,
+    layouts: LayoutCache,
 ) -> UserProfile:
     """A user as stored, empty for one without events; blocks.
 
@@ -105,8 +115,8 @@ def profile(
     items, events = generation.replica.items, user.history.events
     position, name = None, ""
     if user.interest.any() and len(items):
-        name, projection = projections.of(generation.version, items.vectors)
-        x, y = projection(user.interest[None])[0].tolist()
+        name, layout = _layout(generation, layouts)
+        x, y = layout(user.interest[None])[0].tolist()
         position = (x, y)
 
     def categories_of(item_id: str) -> tuple[str, ...]:
@@ -120,24 +130,37 @@ def profile(
         history=[_past(event) for event in reversed(events[-SHOWN_EVENTS:])],
         interests=interests_of(events, categories_of),
         position=position,
-        projection=name,
+        layout=name,
     )
 
 
-def item_map(generation: Generation, projections: ProjectionCache) -> ItemMap:
-    """The map of a generation's available items; blocks for the axes of a new version, some 10 ms."""
+def item_map(generation: Generation, layouts: LayoutCache) -> ItemMap:
+    """The map of a generation's available items; blocks, the longest for the first of a version."""
     items = generation.replica.items
     available = np.flatnonzero(items.available)
     if not len(available):
-        return ItemMap(generation.version, [], 0, 0.0)
-    name, projection = projections.of(generation.version, items.vectors)
+        return ItemMap(generation.version, [], [], 0)
+    name, layout = _layout(generation, layouts)
     rows = available[spread(len(available), MAP_ITEMS)]
-    points = projection(items.vectors[rows]).tolist()
+    points = layout(items.vectors[rows]).tolist()
     shown = [
-        MapItem(items.ids[row], x, y, next(iter(items.categories[row]), None))
+        MapItem(items.ids[row], x, y, _widest(items.categories[row]))
         for row, (x, y) in zip(rows.tolist(), points, strict=True)
     ]
-    return ItemMap(generation.version, shown, len(available), projection.explained, name)
+    anchors = [
+        MapAnchor(one, x, y) for one, (x, y) in zip(layout.names, layout.places.tolist(), strict=False)
+    ]
+    return ItemMap(generation.version, shown, anchors, len(available), name)
+
+
+def _layout(generation: Generation, layouts: LayoutCache) -> tuple[str, Layout]:
+    items = generation.replica.items
+    vectors = items.vectors
+    return layouts.of(generation.version, vectors, [_widest(one) for one in items.categories[: len(vectors)]])
+
+
+def _widest(categories: tuple[str, ...]) -> str | None:
+    return categories[0] if categories else None
 
 
 def _past(event: Applied) -> PastEvent:

@@ -41,6 +41,7 @@ from streams.settings_sections import (
     Seconds,
     Section,
     TrainerSettings,
+    UiSettings,
 )
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "Section",
     "Settings",
     "TrainerSettings",
+    "UiSettings",
     "load_settings",
 ]
 
@@ -92,6 +94,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     drift: DriftSettings = DriftSettings()
     trainer: TrainerSettings = TrainerSettings()
+    ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -128,6 +128,19 @@ class HttpSettings(Section):
     port: int = Field(8080, ge=0, le=65_535, description="0 takes a free one and logs it.")
 
 
+class UiSettings(HttpSettings):
+    """The playground's port, and what it shows."""
+
+    port: int = Field(8090, ge=0, le=65_535, description="0 takes a free one and prints it.")
+    worker_url: str | None = Field(
+        None,
+        pattern="^https?://[^/]+/?$",
+        description="Of a worker, as http://127.0.0.1:8080; default: on this machine, at `http.port`.",
+    )
+    scenario: str = Field("home", description="Whose lists are shown.")
+    max_items: int = Field(50_000, ge=1, le=1_000_000, description="Titles kept in memory.")
+
+
 class LogSettings(Section):
     """Logging of the running system."""
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "train-ranker": "streams.cli.train_ranker:train_ranker",
     "trainer": "streams.cli.trainer:trainer",
     "transfer": "streams.cli.transfer:transfer",
+    "ui": "streams.cli.ui:ui",
     "worker": "streams.cli.worker:worker",
 }
 """Command name -> "module:function". Lazy, because a worker must not import torch to print its help."""

@@ -388,7 +388,7 @@ async def test_the_map_shows_the_items_and_places_a_user_with_one_click_on_its_i
     jsonschema.validate(answer, schema("ItemMap"))
     places = {one["item_id"]: (one["x"], one["y"]) for one in answer["items"]}
     assert (status, set(places), answer["total"]) == (200, set(ITEMS), len(ITEMS))
-    assert answer["projection"] == profile["projection"]
+    assert answer["layout"] == profile["layout"]
     assert tuple(profile["position"]) == pytest.approx(places["shoe"], abs=1e-5)
 
 
