@@ -138,6 +138,12 @@ def test_promtool_takes_the_rules() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_promtool_takes_the_configuration_and_finds_the_rules_by_it() -> None:
+    result = promtool("check", "config", str(REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{len(FILES)} rule files found" in result.stdout
+
+
 def test_alerts_fire_when_they_should_alone(tmp_path: Path) -> None:
     tests = [
         {
