@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streams.cli.bench_season import season
 from streams.cli.bench_transfer import transfer
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def bench() -> None:
 
 
 bench.add_command(transfer)
+bench.add_command(season)
 
 
 @bench.command()

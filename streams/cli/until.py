@@ -27,22 +27,24 @@ def past_of(data: Dataset, until: str | None) -> tuple[Events, Stage]:
     return past, timeline.stage(end)
 
 
+def seconds_of(time: str, option: str = "--until", instead: str = "") -> float:
+    """An ISO time, UTC unless it says otherwise, in seconds since 1970-01-01 UTC.
+
+    Raises ``SettingsError``, which names the ``option`` and what else it takes ``instead``.
+    """
+    try:
+        found = datetime.fromisoformat(time)
+    except ValueError as error:
+        raise SettingsError(f"{option} {time!r}: give {instead}a time such as 2011-10-01") from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
 def _end(until: str, seconds: Floats) -> float:
     """The time that ``--until`` means, in seconds since 1970-01-01 UTC."""
     try:
         share = float(until)
     except ValueError:
-        return _time(until)
+        return seconds_of(until, instead="a share such as 0.8 or ")
     if not 0.0 < share <= 1.0:
         raise SettingsError(f"--until {until}: a share of the events lies above 0 and not above 1")
     return float(seconds[int(share * len(seconds))]) if share < 1.0 else float(seconds[-1]) + 1.0
-
-
-def _time(until: str) -> float:
-    try:
-        time = datetime.fromisoformat(until)
-    except ValueError as error:
-        raise SettingsError(
-            f"--until {until!r}: give a share such as 0.8 or a time such as 2011-10-01"
-        ) from error
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
