@@ -53,13 +53,15 @@ def recall(fires: bool, hits: str, scored: str, **more: str) -> Case:
     return Case("FreshetRecallFalls", fires, 6 * HOUR, series | more)
 
 
-def drift(fires: bool, release: str) -> Case:
+def drift(fires: bool, minutes: int, release: str) -> Case:
+    """Drift is found after half of the minutes."""
+    half = minutes // 2
     return Case(
         "FreshetDriftWithoutRelease",
         fires,
-        7 * HOUR,
+        minutes,
         {
-            'freshet_drift_decisions_total{job="w",kind="drift"}': "0x120 1x400",
+            'freshet_drift_decisions_total{job="w",kind="drift"}': f"0x{half} 1x{half}",
             'freshet_release_number{job="w"}': release,
         },
     )
@@ -120,8 +122,11 @@ CASES = [
             'freshet_model_info{job="w",model_version="v2",role="shadow"}': "1x360",
         },
     ),
-    drift(True, "3x420"),
-    drift(False, "3x180 4x239"),
+    drift(True, 5 * HOUR, "0x300"),
+    drift(True, 9 * HOUR, "3x540"),
+    drift(False, 9 * HOUR, "3x300 4x239"),
+    # The first release of all, and no series is 6 hours old.
+    drift(False, 4 * HOUR, "0x120 1x119"),
     Case("FreshetTrainingFails", True, 30, {FAILED: "0x10 1x20"}),
     Case("FreshetTrainingFails", False, 30, {FAILED: "1x30"}),
     Case("FreshetReleaseNotTaken", True, 40, {NUMBER % "a": "3x40", NUMBER % "b": "4x40"}),
