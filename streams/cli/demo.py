@@ -33,6 +33,11 @@ SHIFT_AFTER = 5_000
     show_default=True,
     help="Events before the shoppers' interests shift; 0: never.",
 )
+@click.option(
+    "--playground/--no-playground",
+    default=None,
+    help="The page on which you can be a shopper, too. [without --headless]",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another shop.")
 @click.option(
     "--work-dir",
@@ -49,13 +54,15 @@ def demo(
     users: int,
     items: int,
     shift_after: int,
+    playground: bool | None,
     seed: int,
     work_dir: Path,
 ) -> None:
     """Run a simulated shop against a real worker and watch the recommendations follow.
 
     Everything is started here and stopped at the end: a demo broker (not durable), the worker with Qdrant's
-    engine in its process, the trainer, the shop. The catalogue, the shoppers and their events are simulated.
+    engine in its process, the trainer, the shop, and the playground, a page on which you can be a shopper,
+    too. The catalogue, the other shoppers and their events are simulated.
 
     After --shift-after events the season turns and shoppers complete gift sets. Nobody tells the recommender:
     recall falls, drift is detected, a fine-tuned model passes the gate and takes over. With --events the last
@@ -74,6 +81,7 @@ def demo(
         items=items,
         seed=seed,
         shift_after=shift_after or None,
+        playground=not headless if playground is None else playground,
     )
     terminal = PlainTerminal(Console(stderr=True)) if headless else open_terminal(Console())
     report = run_demo(options, terminal)

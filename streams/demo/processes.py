@@ -1,4 +1,4 @@
-"""The demo's worker and trainer: ``freshet worker`` and ``freshet trainer`` in processes of their own.
+"""The demo's processes: ``freshet worker``, ``freshet trainer`` and ``freshet ui``, each in one of its own.
 
 What differs from the defaults is here: a shop of hundreds of shoppers has its seasons within minutes.
 """
@@ -25,7 +25,7 @@ DETECTOR: Detector = "recall_page_hinkley"
 """The one that asks for a training; the others warn: of so few shoppers they are nervous."""
 TRAIN_ON_EVENTS = 1_200
 """About as many as it takes until the detector is sure: what is trained on is new."""
-WORKER, TRAINER = "worker", "trainer"
+WORKER, TRAINER, UI = "worker", "trainer", "ui"
 
 QUICK = {
     # One event for two items is enough for a ranker that is tuned on this very shop.
@@ -73,7 +73,7 @@ class WorkerProcess(ChildProcess):
 
     def __init__(self, place: Place, rate: float) -> None:
         """``rate``: events a second to come."""
-        port = free_port()
+        self.port = port = free_port()
         own = {
             "HTTP__PORT": str(port),
             "QDRANT__PATH": str(place.store),
@@ -90,6 +90,16 @@ class TrainerProcess(ChildProcess):
         port = free_port()
         own = {"TRAINER__PORT": str(port), "TRAINER__MODELS": str(place.models)}
         super().__init__(TRAINER, _environment(place, own), port, place.logs / "trainer.log")
+
+
+class UiProcess(ChildProcess):
+    """The playground, beside the worker at a port."""
+
+    def __init__(self, place: Place, worker_port: int) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}/"
+        own = {"UI__PORT": str(port), "HTTP__PORT": str(worker_port), "TRAINER__MODELS": str(place.models)}
+        super().__init__(UI, _environment(place, own), port, place.logs / "ui.log")
 
 
 def outcomes(metrics: Mapping[str, Metric]) -> Counter[str]:

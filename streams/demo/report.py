@@ -11,7 +11,7 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the demo did. Recall and freshness are ``None`` where nothing could be measured."""
 
     events_sent: int
-    """Events the shop sent, the deliberately broken and repeated ones included."""
+    """Events the shop and its visitors sent, the deliberately broken and repeated ones included."""
     events_applied: int
     duplicates: int
     dead_letters: int

@@ -24,6 +24,7 @@ from streams.demo.preparation import Prepared, prepare, run_folder, timed
 from streams.demo.processes import (
     Place,
     TrainerProcess,
+    UiProcess,
     WorkerProcess,
     drift_gauge,
     items_stored,
@@ -39,9 +40,11 @@ from streams.demo.terminal import Terminal
 from streams.demo.tracker import Tracker
 from streams.kafka.connection import connect
 from streams.kafka.demo_broker import DemoBroker
+from streams.kafka.group import GroupPosition
 from streams.kafka.processes import stop_signals
 from streams.kafka.producer import EventProducer
 from streams.messages import ModelRelease, Recommendation, TrainingRequest
+from streams.replay import EVENT_TOPICS
 from streams.settings import KafkaSettings
 from streams.trainer.outcomes import Outcomes
 
@@ -73,6 +76,8 @@ class DemoOptions:
     items: int
     seed: int
     shift_after: int | None = None
+    playground: bool = False
+    """Whether to serve the page on which a person can be a shopper, too."""
 
 
 def run_demo(options: DemoOptions, terminal: Terminal) -> DemoReport:
@@ -104,6 +109,7 @@ class Demo:
         self._stages = [Stage(name) for name in names]
         self._state = ScreenState(stages=self._stages)
         self._tracker = Tracker(self._items, self._state, options.shift_after)
+        self._ui: UiProcess | None = None
         self._began = time.monotonic()
         self._next_count = self._next_show = self._kept_back = 0.0
 
@@ -117,6 +123,7 @@ class Demo:
         self._began = time.monotonic()
         with stop_signals() as self._stopped:
             self._send_events()
+            self._count_visitors()
             self._finish()
         return self._tracker.report(prepared.model.version, time.monotonic() - self._began)
 
@@ -124,7 +131,7 @@ class Demo:
         *_, broker_stage, worker_stage, catalogue_stage = self._stages
         with timed(broker_stage, self._show):
             self._broker = stack.enter_context(DemoBroker())
-        kafka = KafkaSettings(bootstrap_servers=self._broker.bootstrap_servers)
+        self._kafka = kafka = KafkaSettings(bootstrap_servers=self._broker.bootstrap_servers)
         with timed(worker_stage, self._show):
             run = stack.enter_context(run_folder(self._options.work, prepared, self._items))
             place = Place(kafka.bootstrap_servers, run, self._options.work)
@@ -133,6 +140,8 @@ class Demo:
             self._trainer = stack.enter_context(TrainerProcess(place))
             self._worker.wait_until("readyz")
             self._trainer.wait_until("metrics")
+            if self._options.playground:
+                self._ui = stack.enter_context(UiProcess(place, self._worker.port))
         self._producer = stack.enter_context(closing(EventProducer(kafka)))
         consumer = connect(
             KafkaConsumer, kafka, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS
@@ -141,6 +150,9 @@ class Demo:
         self._consumer.subscribe(["recommendations", "training-requests", "model-releases"])
         with timed(catalogue_stage, self._show):
             self._send_catalogue(self._items, catalogue_stage)
+            if self._ui is not None:
+                self._ui.wait_until("api/status")
+                self._state.playground = self._ui.url
 
     def _send_catalogue(self, items: Sequence[Item], stage: Stage) -> None:
         stage.total = len(items)
@@ -217,6 +229,14 @@ class Demo:
                     self._tracker.asked(_request.decode(record.value))
                 else:
                     self._state.life.released(_release.decode(record.value))
+
+    def _count_visitors(self) -> None:
+        """Visitors of the playground sent events, too: end it, and count all that lies on the topics."""
+        if self._ui is not None:
+            self._ui.stop()
+            self._producer.flush()
+            with GroupPosition(self._kafka) as position:
+                self._state.events_sent = sum(map(position.ends, EVENT_TOPICS))
 
     def _finish(self) -> None:
         """Wait until the worker has accounted for every event and every recommendation has arrived."""

@@ -82,7 +82,14 @@ class _Screen:
         yield _panel(f"model {self.state.life.version}".rstrip(), life_panel(self.state.life))
         if width >= NARROW or height >= SHORT:
             yield _counters(self.state, width)
-        yield Text(" Ctrl-C ends the demo", style="dim", no_wrap=True, overflow="ellipsis")
+        yield _last_line(self.state)
+
+
+def _last_line(state: ScreenState) -> RenderableType:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    if state.playground:
+        line.append(" be a shopper, too: ").append(state.playground, "bold").append(" ·", "dim")
+    return line.append(" Ctrl-C ends the demo", "dim")
 
 
 def _rows_that_fit(height: int, width: int) -> int:

@@ -46,6 +46,8 @@ class ScreenState:
 
     stages: list[Stage] = field(default_factory=list)
     life: ModelLife = field(default_factory=ModelLife)
+    playground: str = ""
+    """URL of the page on which a person can be a shopper, too; empty without it."""
     elapsed_seconds: float = 0.0
     shopper: str = ""
     history: list[HistoryLine] = field(default_factory=list)

@@ -86,7 +86,8 @@ class PlainTerminal:
 
     def show(self, state: ScreenState) -> None:
         """Print what is new."""
-        for line in [*stage_lines(state), *state.life.news]:
+        playground = [f"playground: {state.playground}"] if state.playground else []
+        for line in [*stage_lines(state), *playground, *state.life.news]:
             if line not in self._printed:
                 self._printed.add(line)
                 self._print(line)

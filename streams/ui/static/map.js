@@ -2,7 +2,7 @@
 
 import { $, draw } from "./dom.js";
 
-const RIM = 1.09; // where categories are named
+const RIM = 1.1; // where categories are named
 const STEPS = 16; // of the way that are kept
 
 let layout = null;

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from encoders.errors import FreshetError
 from streams.demo.preparation import text_folder
 from streams.demo.processes import Place, WorkerProcess
+from tests.support.shop import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -62,6 +64,29 @@ def test_headless_json_ends_with_figures_that_add_up(tmp_path: Path, untrained_m
     assert report["drift_detected_after_events"] is report["recall_before"] is None
     assert "simulated shop" in run.stderr
     assert not list((tmp_path / ".demo").glob("run-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("FRESHET_SLOW" not in os.environ, reason="takes a minute: set FRESHET_SLOW=1")
+def test_what_a_visitor_of_the_playground_does_is_counted(tmp_path: Path, untrained_model: Path) -> None:
+    shutil.copytree(untrained_model.parent, text_folder(tmp_path / ".demo"))
+    options = "--headless --json --playground --events 500 --rate 50 --items 200 --users 40"
+    command = [sys.executable, "-c", "from streams.cli import main; main()", "demo", *options.split()]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as demo:
+        assert demo.stderr is not None
+        lines = iter(demo.stderr.readline, "")
+        url = next((one.split()[1] for one in lines if one.startswith("playground: ")), None)
+        assert url is not None
+        (item, *_) = wait_for(lambda: httpx.get(f"{url}api/items").json()["items"])  # type: ignore[misc]
+        click = {"user_id": "visitor", "item_id": item["item_id"], "action": "click"}
+        sent = httpx.post(f"{url}api/events", json=click, headers={"Origin": url.rstrip("/")})
+        printed, errors = demo.communicate(timeout=200)
+
+    assert (sent.status_code, demo.returncode) == (202, 0), errors
+    assert json.loads(printed.splitlines()[-1])["events_sent"] == 500 + 1
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:

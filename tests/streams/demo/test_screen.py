@@ -85,6 +85,13 @@ def test_a_running_demo_says_it_at_every_width(width: int, words: str) -> None:
     assert words in picture(running(), width, height=40)
 
 
+def test_the_last_line_has_the_address_of_the_playground_where_there_is_one() -> None:
+    state = running()
+    assert "be a shopper" not in picture(state, 80)
+    state.playground = "http://127.0.0.1:8090/"
+    assert "http://127.0.0.1:8090/" in picture(state, 60).splitlines()[-1]
+
+
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_the_demo_says_that_shop_and_broker_are_not_real(width: int) -> None:
     assert "simulated shop · demo broker, not durable" in picture(running(), width)
