@@ -166,7 +166,7 @@ def test_alerts_fire_when_they_should_alone(tmp_path: Path) -> None:
         for case in CASES
     ]
     cases = tmp_path / "cases.yaml"
-    given = {"rule_files": list(map(str, FILES)), "evaluation_interval": "1m", "tests": tests}
+    given = {"rule_files": list(map(str, FILES)), "evaluation_interval": "2m", "tests": tests}
     cases.write_text(yaml.safe_dump(given))
     result = promtool("test", "rules", str(cases))
     assert result.returncode == 0, result.stdout + result.stderr
