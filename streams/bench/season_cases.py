@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from encoders.evaluation.metrics import hit_rate, ndcg
 from encoders.evaluation.progressive import LENGTH, PADDING, Replayed
 from encoders.evaluation.timeline import Basket, Integers
 from encoders.features import FEATURES, Floats
 from encoders.gate.decision import Measured
-from encoders.ranker import Ranker, RankingRows, join_rows, rank_with
+from encoders.ranker import Ranker, RankingRows, rank_with
 from encoders.replayed_worker import RECENT, Asked
 from encoders.two_stage import Rank, scored
 
@@ -73,12 +74,12 @@ def lists_of(asked: Sequence[Asked], rank: Rank) -> tuple[Integers, Floats]:
 
 def rows_of(cases: Sequence[Case]) -> list[RankingRows]:
     """What a ranker learns from these cases: those with a target among the candidates, as one; or none."""
-    rows = []
-    for case in cases:
-        targets = np.isin(case.asked.candidates, case.basket.items)[None]
-        if targets.any():
-            rows.append(RankingRows(case.asked.features, np.ones_like(targets), targets))
-    return [join_rows(rows)] if rows else []
+    kept = [case for case in cases if np.isin(case.asked.candidates, case.basket.items).any()]
+    if not kept:
+        return []
+    candidates, features = _side_by_side([case.asked for case in kept], np.dtype(np.float16))
+    targets = np.stack([np.isin(row, case.basket.items) for row, case in zip(candidates, kept, strict=True)])
+    return [RankingRows(features, candidates != PADDING, targets)]
 
 
 def measured(cases: Sequence[Case], rank: Rank) -> Measured:
@@ -99,14 +100,22 @@ def replayed(baskets: Sequence[Basket], lists: Integers) -> Replayed:
 
 
 def _lists(asked: Sequence[Asked], rank: Rank) -> tuple[Integers, Floats]:
-    width = max(LENGTH, *(len(one.candidates) for one in asked))
-    candidates = np.full((len(asked), width), PADDING, np.int64)
-    features = np.zeros((len(asked), width, len(FEATURES)), np.float32)
-    for row, one in enumerate(asked):
-        candidates[row, : len(one.candidates)] = one.candidates
-        features[row, : len(one.candidates)] = one.features[0]
+    candidates, features = _side_by_side(asked, np.dtype(np.float32), LENGTH)
     known = np.array([one.known for one in asked])
     scores = np.where(known[:, None], scored(features, rank)[0], features[:, :, RECENT])
     scores = np.where(candidates == PADDING, -np.inf, scores).astype(np.float32)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :LENGTH]
     return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def _side_by_side(
+    asked: Sequence[Asked], precision: np.dtype[np.floating], least: int = 0
+) -> tuple[Integers, npt.NDArray[np.floating]]:
+    """Candidates [b, c] and features [b, c, F] of several questions, padded; c is ``least`` or more."""
+    width = max(least, *(len(one.candidates) for one in asked))
+    candidates = np.full((len(asked), width), PADDING, np.int64)
+    features = np.zeros((len(asked), width, len(FEATURES)), precision)
+    for row, one in enumerate(asked):
+        candidates[row, : len(one.candidates)] = one.candidates
+        features[row, : len(one.candidates)] = one.features[0]
+    return candidates, features
