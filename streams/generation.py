@@ -23,6 +23,8 @@ class Generation:
     recommender: Recommender
     text_tower: str = ""
     """Digest of the text tower: text vectors of equal towers are comparable."""
+    digest: str = ""
+    """SHA-256 of the model's manifest: what a release must name to mean this model."""
 
     @property
     def version(self) -> str:

@@ -15,7 +15,7 @@ from encoders.errors import ReleaseRefused
 from encoders.evidence import Evidence, HalfLives
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
-from exporters.model_manifest import MANIFEST, Manifest, read_manifest
+from exporters.model_manifest import MANIFEST, Manifest, entry_of, read_manifest
 from exporters.model_store import load_model, resolve_model
 from exporters.publisher import Publisher
 from exporters.vector_store import CollectionNames, VectorStore
@@ -65,8 +65,9 @@ def open_generation(settings: Settings, store: VectorStore, folder: Path | None 
     store.ensure_collections(names, sizes_of(model))
     replica = CatalogReplica(store, names, evidence=new_evidence(settings.evidence))
     recommender = Recommender(store, names, model, replica, stages_of(settings.ranking))
-    text_tower = read_manifest(folder or resolve_model(settings.model.path)).text_digest
-    return Generation(model, names, replica, recommender, text_tower)
+    manifest = (folder or resolve_model(settings.model.path)) / MANIFEST
+    text_tower = read_manifest(manifest.parent).text_digest
+    return Generation(model, names, replica, recommender, text_tower, entry_of(manifest).sha256)
 
 
 def half_lives_of(settings: EvidenceSettings) -> HalfLives:

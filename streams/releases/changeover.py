@@ -122,28 +122,33 @@ class Changeover:
         log.info("release %d: %s serves, after %.1f s", release.number, champion.version, seconds)
 
     async def _champion(self, release: ModelRelease) -> Generation:
-        serving, version = self._worker.serving, release.champion.version
-        if version == serving.generation.version:
-            return serving.generation
-        if serving.challenger is not None and version == serving.challenger.generation.version:
-            return serving.challenger.generation
-        if self._kept is not None and version == self._kept.generation.version:
-            return await self._filled(self._kept.generation, self._kept.since_ms)
-        return await self._load(release.champion)
+        at, kept = release.champion, self._kept
+        found = self._at_work(at)
+        if found is not None:
+            return found
+        if kept is not None and _is(kept.generation, at):
+            return await self._filled(kept.generation, kept.since_ms)
+        return await self._load(at)
 
     async def _challenger(self, release: ModelRelease, champion: Generation) -> Challenger | None:
-        at, serving = release.challenger, self._worker.serving
+        at = release.challenger
         if at is None or release.mode == "none":
             return None
         if at.version == champion.version:
             raise ReleaseRefused("challenger", f"{at.version} is to challenge itself")
-        if serving.challenger is not None and serving.challenger.generation.version == at.version:
-            generation = serving.challenger.generation
-        elif serving.generation.version == at.version:
-            generation = serving.generation
-        else:
-            generation = await self._load(at)
+        generation = self._at_work(at) or await self._load(at)
         return Challenger(generation, release.mode, release.canary_share)
+
+    def _at_work(self, at: ModelAt) -> Generation | None:
+        """What is meant, where it is champion or challenger already; refuses another model of its name."""
+        serving = self._worker.serving
+        working = [serving.generation, *([serving.challenger.generation] if serving.challenger else [])]
+        for generation in working:
+            if _is(generation, at):
+                return generation
+        if any(generation.version == at.version for generation in working):
+            raise ReleaseRefused("digest", f"{at.version} is at work, and its manifest is another one")
+        return None
 
     async def _load(self, at: ModelAt) -> Generation:
         """In a thread of its own: those of the pipelines stay free."""
@@ -202,6 +207,10 @@ class Changeover:
         log.error("release %d refused (%s), %s serves on: %s", release.number, reason, version, error)
         if reason in PASSING:
             self._retry_at = time.monotonic() + RETRY_SECONDS
+
+
+def _is(generation: Generation, at: ModelAt) -> bool:
+    return (generation.version, generation.digest) == (at.version, at.digest)
 
 
 def find_users(serving: Serving, release: ModelRelease, prefix: str) -> None:

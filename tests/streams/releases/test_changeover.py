@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -31,11 +32,11 @@ from tests.fakes.wired_worker import POLICY, WiredWorker
 
 ITEMS = ("a", "b", "c", "d", "e")
 FIRST = {"fake-1": 0, "fake-2": 2, "fake-3": 1}
-TOWER = "0" * 64
+TOWER, MANIFEST = "0" * 64, "1" * 64
 
 
 def at(version: str) -> ModelAt:
-    return ModelAt(version=version, uri=f"models/{version}", digest=TOWER)
+    return ModelAt(version=version, uri=f"models/{version}", digest=MANIFEST)
 
 
 def release(number: int, champion: str, *lineage: str, **changes: Any) -> ModelRelease:
@@ -62,7 +63,7 @@ class Releasing:
 
         serving = worker.serving
         serving.generation = Generation(
-            serving.model, serving.names, serving.replica, serving.recommender, TOWER
+            serving.model, serving.names, serving.replica, serving.recommender, TOWER, MANIFEST
         )
         locks = (worker.catalog.lock, worker.evidence.lock, worker.interest.lock)
         wired = Worker(serving, locks, forget, Path("cache"), lambda folder: self._open(worker, folder))
@@ -97,7 +98,7 @@ class Releasing:
         names = CollectionNames.of(model.version)
         worker.store.ensure_collections(names, model.sizes)
         made = worker.generation(model, CatalogReplica(worker.store, names, worker.clock))
-        return Generation(made.model, names, made.replica, made.recommender, TOWER)
+        return Generation(made.model, names, made.replica, made.recommender, TOWER, MANIFEST)
 
 
 @pytest.fixture
@@ -113,6 +114,23 @@ async def test_the_released_model_takes_over_with_all_items(releasing: Releasing
     assert releasing.version == "fake-2"
     assert releasing.worker.store.count_items(CollectionNames.of("fake-2")) == len(ITEMS)
     assert set(releasing.worker.serving.replica.items) == set(ITEMS)
+
+
+async def test_the_model_before_is_not_believed_under_another_digest(releasing: Releasing) -> None:
+    """It is still in memory, and yet what is released as it must be fetched and verified."""
+    await releasing.obey(release(1, "fake-2", "fake-1"))
+    releasing.unreadable.add("fake-1")
+    await releasing.obey(forged(release(2, "fake-1", "fake-2")))
+    assert (releasing.version, releasing.refusals()) == ("fake-2", {"unreadable": 1})
+
+
+async def test_the_model_at_work_is_not_believed_under_another_digest(releasing: Releasing) -> None:
+    await releasing.obey(forged(release(1, "fake-1")))
+    assert (releasing.changeover.number, releasing.refusals()) == (0, {"digest": 1})
+
+
+def forged(one: ModelRelease) -> ModelRelease:
+    return msgspec.structs.replace(one, champion=msgspec.structs.replace(one.champion, digest="f" * 64))
 
 
 async def test_lists_after_the_swap_carry_the_new_version(releasing: Releasing) -> None:
