@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+JOBS   ?= 2
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
@@ -24,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## run the main job on embedded parts: ARGS="--headless --json --events 5000"
 	$(BIN)/freshet demo $(ARGS)
 
-test: install ## the whole suite, real Kafka included: ARGS="-k name"
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## the whole suite, real Kafka included: ARGS="-k name", JOBS=2 at a time
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 lint: install ## ruff, mypy strict, import-linter, pip check
 	$(BIN)/ruff check .
