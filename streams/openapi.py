@@ -117,7 +117,7 @@ def _profile() -> dict[str, Any]:
 
 def _map() -> dict[str, Any]:
     return {
-        "summary": "The available items, each drawn to the categories that it is like, for people to look at.",
+        "summary": "The available items, each drawn to the categories that it is like: to look at.",
         "responses": _answers(503, schema="ItemMap"),
     }
 

@@ -102,7 +102,7 @@ def _training(request: Request, report: GateReport, rows: int, seconds: float) -
         cpu_seconds=seconds,
         released=report.passed,
         failed=[check.name for check in report.failed],
-        difference=newest and newest.difference,
-        low=newest and newest.low,
-        high=newest and newest.high,
+        difference=newest.difference if newest else None,
+        low=newest.low if newest else None,
+        high=newest.high if newest else None,
     )
