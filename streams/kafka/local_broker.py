@@ -191,7 +191,7 @@ class LocalKafka:
             return
         tool = [*command, "kafka.tools.StorageTool", "format", "--config", str(self._properties)]
         done = subprocess.run(
-            [*tool, "--cluster-id", _new_cluster_id()], capture_output=True, text=True, check=False
+            [*tool, f"--cluster-id={_new_cluster_id()}"], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()

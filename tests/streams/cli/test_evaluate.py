@@ -111,8 +111,9 @@ def test_an_unknown_method_lists_the_known_ones(folder, arguments):
 
 
 def test_without_torch_only_the_methods_that_train_are_missing(folder, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("exporters.model_factory")]:
-        monkeypatch.delitem(sys.modules, name)
+    for name, module in list(sys.modules.items()):
+        if name == "exporters.model_factory" or (name.startswith("exporters.") and hasattr(module, "torch")):
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "popularity" in run(folder, "--methods", "popularity")
     with pytest.raises(ModelError, match=r"pip install 'freshet\[train\]'"):
