@@ -59,8 +59,8 @@ class MeasuredWorker(ChildProcess):
 
     def __enter__(self) -> Self:
         """Start it, and return when it is ready."""
-        self.start()
         try:
+            self.start()
             self.wait_until("readyz")
         except BaseException:
             self.stop()

@@ -107,7 +107,11 @@ class ChildProcess:
             raise FreshetError(f"the {self._name} does not answer on port {self._port}: {error}") from None
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
