@@ -76,7 +76,8 @@ def test_gzip_is_known_by_its_bytes_not_its_name(file):
 
 
 @pytest.mark.parametrize(
-    "broken", [gzip.compress(b"a\n" * 1000, mtime=0)[:-9], b"\x1f\x8b\x00", b"\x1f\x8b\x08\x00" + b"\xff" * 50]
+    "broken",
+    [gzip.compress(b"a\n" * 1000, mtime=0)[:-9], b"\x1f\x8b\x00", b"\x1f\x8b\x08\x00" + b"\xff" * 50],
 )
 def test_damaged_gzip_is_a_data_error(file, broken):
     file.write_bytes(broken)
