@@ -20,6 +20,7 @@ from streams.codec import Delisted, Limits, Rejected, decode_item
 from streams.dead_letters import dead_letter
 from streams.fold_types import DeadLetter, Received
 from streams.serving import Serving
+from streams.set_aside import tell_dead_letters
 
 EPOCH_SHIFT = 40
 """Offsets below 2**40 and epochs below 2**13 together stay exact in Qdrant's 64-bit floats."""
@@ -59,8 +60,7 @@ class CatalogPipeline:
         await serving.publish([dead_letter(one) for one in refused])
         async with self.lock:
             await serving.in_thread(self._write, latest)
-        for one in refused:
-            metrics.dead_letters.labels("items", one.rejected.reason).inc()
+        tell_dead_letters(refused, metrics)
         metrics.items.labels("dead_lettered").inc(len(refused))
         metrics.known_items.set(len(serving.replica))
 

@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 from encoders.errors import BrokerUnavailable, StoreUnavailable
 from streams.composition import Parts
 from streams.fold_types import Received
+from streams.logs import bound
+from streams.places import ranges_of
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,13 @@ async def carry_out(
     process: Process, messages: Sequence[Received], agent: str, parts: Parts, outage_seconds: float
 ) -> None:
     """Repeat a batch until it is done; after ``outage_seconds`` of outage, or a fault, end the process."""
+    with bound(agent=agent, batch=ranges_of(messages)):
+        await _until_done(process, messages, agent, parts, outage_seconds)
+
+
+async def _until_done(
+    process: Process, messages: Sequence[Received], agent: str, parts: Parts, outage_seconds: float
+) -> None:
     began, pause = time.monotonic(), FIRST_PAUSE_SECONDS
     while True:
         try:

@@ -23,6 +23,7 @@ from streams.evidence_messages import Addition, EventEvidence, EvidenceMessage, 
 from streams.evidence_state import REMEMBERED, EvidenceState, records_of, unpack_evidence
 from streams.fold_types import DeadLetter, Received
 from streams.serving import Serving
+from streams.set_aside import tell_dead_letters
 from streams.user_states import TOKEN_BITS
 
 CONFLICT_ROUNDS = 10
@@ -69,17 +70,16 @@ class EvidencePipeline:
         async with self.lock:
             refused = await self._serving.in_thread(self._merge, messages)
         await self._serving.publish([dead_letter(one) for one in refused])
-        for one in refused:
-            self._serving.metrics.dead_letters.labels("evidence", one.rejected.reason).inc()
+        tell_dead_letters(refused, self._serving.metrics)
 
     async def partitions_moved(self) -> None:
         """Forget what another worker may change now."""
         async with self.lock:
-            self.forget()
+            self._owned = {}
 
-    def forget(self) -> None:
-        """Read from the store again what is in memory: partitions or the model have changed."""
-        self._owned = {}
+    def model_changed(self, lost: Iterable[str]) -> None:
+        """Between two batches: the replica at work is another one, which lacks the evidence of ``lost``."""
+        self._forget(lost)
 
     def _merge(self, messages: Sequence[Received]) -> list[DeadLetter]:
         """Blocks; returns the messages that cannot be read."""

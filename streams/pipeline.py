@@ -16,6 +16,7 @@ no acknowledgement to hold back: for them 5 comes before 4.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,14 +34,18 @@ from streams.evidence_messages import bundles
 from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received
 from streams.interest import fold, run_steps
 from streams.messages import SCHEMA_VERSION, Recommendation
+from streams.places import place_of
 from streams.prepared import Prepared, applied_in
 from streams.published import PublishedLists
 from streams.recommending import compose
 from streams.scenarios import Scenario
 from streams.serving import Serving
+from streams.set_aside import tell_dead_letters
 from streams.state import UserState
 from streams.trending_board import TrendingBoard
 from streams.user_states import UserStates
+
+log = logging.getLogger(__name__)
 
 EVENT_TYPES = {"clicks": EventType.CLICK, "purchases": EventType.PURCHASE}
 CONFLICT_ROUNDS = 10
@@ -93,8 +98,8 @@ class InterestPipeline:
             await self._serving.publish([dead_letter(one) for one in refused])
             if by_user:
                 await self._refresh(by_user, publish_first=False)
+            tell_dead_letters(refused, self._metrics)
             for one in refused:
-                self._metrics.dead_letters.labels(one.received.topic, one.rejected.reason).inc()
                 self._metrics.events.labels(one.received.topic, Outcome.DEAD_LETTERED).inc()
 
     async def release(self) -> None:
@@ -135,6 +140,7 @@ class InterestPipeline:
             by_user = {user_id: events for user_id, events in by_user.items() if user_id in lost}
             if not by_user:
                 return
+            self._tell_conflicts(by_user)
         raise StoreUnavailable(f"{len(by_user)} users are written by another worker all the time")
 
     def _decode(self, messages: Sequence[Received]) -> tuple[dict[str, Events], list[DeadLetter]]:
@@ -235,14 +241,21 @@ class InterestPipeline:
         self._published.note(due)
 
     def _account(self, prepared: Prepared, lost: set[str]) -> None:
-        for folded in prepared.won(lost):
-            for received, outcome in folded.outcomes:
-                self._metrics.events.labels(received.topic, outcome).inc()
-            for letter in folded.dead_letters:
-                self._metrics.dead_letters.labels(letter.received.topic, letter.rejected.reason).inc()
+        won = list(prepared.won(lost))
+        for received, outcome in (one for folded in won for one in folded.outcomes):
+            self._metrics.events.labels(received.topic, outcome).inc()
+            if outcome is not Outcome.APPLIED and log.isEnabledFor(logging.DEBUG):
+                log.debug("%s", outcome, extra=place_of(received))
+        tell_dead_letters([letter for folded in won for letter in folded.dead_letters], self._metrics)
         self._metrics.conflicts.inc(len(lost))
         self._metrics.cached_users.set(len(self._states))
         self._metrics.waiting.set(self._states.waiting_count)
+
+    def _tell_conflicts(self, by_user: dict[str, Events]) -> None:
+        log.info("another worker wrote %d users meanwhile: their events are folded again", len(by_user))
+        if log.isEnabledFor(logging.DEBUG):
+            for received, _ in (one for events in by_user.values() for one in events):
+                log.debug("conflict", extra=place_of(received))
 
     def _observe_freshness(self, prepared: Prepared, lost: set[str]) -> None:
         now_ms = self._serving.clock_ms()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -84,8 +85,9 @@ class Serving:
         return list({one.version: one for one in (*challenger, *self.coming)}.values())
 
     async def in_thread(self, function: Callable[..., Result], *args: object) -> Result:
-        """Run what blocks (ONNX Runtime, Qdrant) off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self.executor, function, *args)
+        """Run what blocks (ONNX Runtime, Qdrant) off the event loop, in the caller's context."""
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self.executor, context.run, function, *args)
 
     async def publish(self, messages: list[Outgoing]) -> None:
         """Publish and await every delivery. Raises ``BrokerUnavailable``."""

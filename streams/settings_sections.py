@@ -142,9 +142,14 @@ class UiSettings(HttpSettings):
 
 
 class LogSettings(Section):
-    """Logging of the running system."""
+    """Logging of the running system, on standard error."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG also tells what became of each event."
+    )
+    format: Literal["console", "json"] = Field(
+        "console", description="Lines for people, or one JSON object a line."
+    )
 
 
 class RankingSettings(Section):

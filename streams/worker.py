@@ -42,7 +42,7 @@ def run_worker(settings: Settings) -> None:
         app,
         upkeep,
         loglevel=settings.log.level,
-        logging_config=logging_config(settings.log.level),
+        logging_config=logging_config(settings.log),
         redirect_stdouts=False,
     ).execute_from_commandline()
 

@@ -6,7 +6,6 @@ variables; it prints one JSON object when it has taken ``EVENTS`` events, and wa
 
 from __future__ import annotations
 
-import logging.config
 import sys
 import time
 from typing import Any
@@ -16,7 +15,7 @@ import mode.loop
 import msgspec
 
 from streams.faust_app import make_app
-from streams.logs import logging_config
+from streams.logs import configure_logging, logging_config
 from streams.settings import Settings, load_settings
 from streams.topology import RAW
 
@@ -64,13 +63,13 @@ def run(settings: Settings, expected: int) -> None:
             if figures := tally.add(len(events)):
                 print(msgspec.json.encode(figures).decode(), flush=True)
 
-    level = settings.log.level
+    log = settings.log
     faust.Worker(
-        app, loglevel=level, logging_config=logging_config(level), redirect_stdouts=False
+        app, loglevel=log.level, logging_config=logging_config(log), redirect_stdouts=False
     ).execute_from_commandline()
 
 
 if __name__ == "__main__":
     loaded = load_settings()
-    logging.config.dictConfig(logging_config(loaded.log.level))
+    configure_logging(loaded.log)
     run(loaded, int(sys.argv[1]))

@@ -60,8 +60,13 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; an error of ours becomes one line on stderr and its exit code."""
+    from streams.logs import configure_logging, tell_end
+    from streams.settings_sections import LogSettings
+
+    # Whoever typed a command hears of faults alone; worker, trainer and playground log by their settings.
+    configure_logging(LogSettings(level="WARNING"))
     try:
         cli(standalone_mode=True)
     except FreshetError as error:
-        click.echo(f"freshet: {error}", err=True)
+        tell_end(str(error))
         sys.exit(error.exit_code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import logging.config
+import logging
 import os
 import shutil
 import time
@@ -21,7 +21,7 @@ from exporters.model_manifest import read_manifest
 from exporters.model_store import resolve_model
 from streams.cli.model import PATH
 from streams.kafka.processes import stop_signals
-from streams.logs import logging_config
+from streams.logs import configure_logging
 from streams.messages import TrainingReason, TrainingRequest
 from streams.settings import Settings, load_settings
 
@@ -57,7 +57,7 @@ def trainer(
     settings = load_settings(config)
     if importlib.util.find_spec("torch") is None:
         raise ModelError("training needs torch: pip install 'freshet[train]'")
-    logging.config.dictConfig(logging_config(settings.log.level))
+    configure_logging(settings.log)
     if dataset is None:
         if model or out:
             raise SettingsError("--model and --out go with --dataset: requests name their model")

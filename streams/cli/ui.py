@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging.config
+import logging
 import signal
 import webbrowser
 from pathlib import Path
 
 import click
 
-from streams.logs import logging_config
+from streams.logs import configure_logging
 from streams.settings import Settings, load_settings
 
 
@@ -34,7 +34,7 @@ def ui(config: Path | None, open_page: bool, models: Path | None) -> None:
       FRESHET_UI__PORT=0 FRESHET_UI__WORKER_URL=http://127.0.0.1:8080 freshet ui
     """
     settings = load_settings(config)
-    logging.config.dictConfig(logging_config(settings.log.level))
+    configure_logging(settings.log)
     # It warns whenever a poll took 0.1 s: no fault on a machine at work.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     asyncio.run(_serve(settings, models or settings.trainer.models, open_page))

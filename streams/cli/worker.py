@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging.config
 import os
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import click
 # cost more than they save (a batch's scan took 200 µs of CPU a user with two threads, 110 with one).
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from streams.logs import logging_config
+from streams.logs import configure_logging
 from streams.settings import load_settings
 
 
@@ -33,5 +32,5 @@ def worker(config: Path | None) -> None:
 
     from streams.worker import run_worker
 
-    logging.config.dictConfig(logging_config(settings.log.level))
+    configure_logging(settings.log)
     run_worker(settings)

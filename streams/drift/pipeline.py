@@ -20,11 +20,11 @@ from exporters.vector_store import CounterRecord
 from streams.codec import Rejected
 from streams.dead_letters import dead_letter
 from streams.drift.monitor import DECISIONS, DriftMonitor, Judgement, MonitorState, pack_state, unpack_state
-from streams.drift.reporter import TOPIC
 from streams.drift.summary import DriftSummary, decode_summary
 from streams.fold_types import DeadLetter, Received
 from streams.messages import SCHEMA_VERSION, TrainingRequest
 from streams.serving import Serving
+from streams.set_aside import tell_dead_letters
 from streams.settings_sections import DriftSettings
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,7 @@ class DriftPipeline:
         async with self._lock:
             summaries, refused = self._decode(messages)
             await self._serving.publish([dead_letter(one) for one in refused])
-            for one in refused:
-                self._serving.metrics.dead_letters.labels(TOPIC, one.rejected.reason).inc()
+            tell_dead_letters(refused, self._serving.metrics)
             try:
                 judgements = await self._serving.in_thread(self._judge, summaries)
                 requests = [one.request for one in judgements if one.request is not None]

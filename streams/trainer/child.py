@@ -7,7 +7,6 @@ output, a JSON array a line; the verdict into the folder.
 from __future__ import annotations
 
 import fcntl
-import logging.config
 import os
 import sys
 import threading
@@ -18,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from encoders.errors import FreshetError
-from streams.logs import logging_config
+from streams.logs import configure_logging
 from streams.settings import load_settings
 from streams.trainer.verdict import TASK, VERDICT, Task, Verdict, write_json
 
@@ -31,7 +30,7 @@ def main(folder: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(NICENESS)
     settings = load_settings()
-    logging.config.dictConfig(logging_config(settings.log.level))
+    configure_logging(settings.log)
     with _alone(folder):
         task = msgspec.json.decode((folder / TASK).read_bytes(), type=Task)
         try:
