@@ -103,7 +103,8 @@ class Upkeep(Service):  # type: ignore[misc]
             self._faults[what] = str(error)
             log.warning("cannot %s: %s", what, error)
         except Exception:
-            if self.should_stop:
+            # Faust stops the consumer first: what asks it then fails, and that is no fault.
+            if self.should_stop or self._app.should_stop:
                 return
             log.exception("cannot %s", what)
             die(f"a fault that repeating cannot mend, while trying to {what}", EXIT_SOFTWARE)

@@ -20,7 +20,7 @@ from streams.upkeep import Upkeep
 
 def upkeep() -> Upkeep:
     signal = SimpleNamespace(connect=lambda handler: None)
-    app: Any = SimpleNamespace(on_partitions_assigned=signal, on_partitions_revoked=signal)
+    app: Any = SimpleNamespace(on_partitions_assigned=signal, on_partitions_revoked=signal, should_stop=False)
     parts: Any = SimpleNamespace(gate=CatalogueGate(), serving=SimpleNamespace(metrics=None), api=None)
     nothing: Any = None
     return Upkeep(app, parts, nothing, nothing)
@@ -68,6 +68,13 @@ async def test_another_duty_that_succeeds_does_not_hide_an_outage() -> None:
     await made._try("refresh", failing(StoreUnavailable("away")))
     await made._try("release", working())
     assert made.ready_reasons() == ["cannot refresh: away"]
+
+
+async def test_a_duty_that_fails_because_the_app_stops_ends_nothing() -> None:
+    made = ready()
+    made._app.should_stop = True
+    await made._try("measure the lag", failing(RuntimeError("Event loop is closed")))
+    assert made.ready_reasons() == []
 
 
 async def test_any_other_fault_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
