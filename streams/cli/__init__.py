@@ -21,6 +21,7 @@ COMMANDS = {
     "recommend": "streams.cli.recommend:recommend",
     "replay": "streams.cli.replay:replay",
     "schema": "streams.cli.schema:schema",
+    "send": "streams.cli.send:send",
     "topics": "streams.cli.topics:topics",
     "train-ranker": "streams.cli.train_ranker:train_ranker",
     "trainer": "streams.cli.trainer:trainer",
