@@ -177,23 +177,39 @@ given = np.load(sys.argv[2])
 q = len(given["offsets"]) - 1
 last = [given["history"][end - 1] if end > start else -1
         for start, end in zip(given["offsets"], given["offsets"][1:])]
-lists = np.full((len(given["epochs"]), q, int(given["k"])), -1)
-lists[:, :, 0] = last
-np.savez(sys.argv[3], lists=lists)
+lists = np.full((q, int(given["k"])), -1)
+lists[:, 0] = last
+for epochs in given["epochs"]:
+    np.save(f"{sys.argv[3]}/{epochs}.npy", lists)
+    print(f"{sys.argv[3]}/{epochs}.npy", flush=True)
 """
 
 
-def test_lists_of_another_environment_are_replayed_like_the_others(shop):
-    # In place of RecTools: whatever the script, recommend the last item of each history that was sent.
+@pytest.fixture
+def fake_python(shop: Path) -> Path:
+    """In place of RecTools: whatever the script, recommend the last item of each history that was sent."""
     (shop / "fake.py").write_text(FAKE)
     python = shop / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {shop / "fake.py"} "$@"\n')
     python.chmod(0o755)
-    options = ["--methods", "sasrec", "--sasrec-python", python, "--json"]
+    return python
+
+
+def test_lists_of_another_environment_are_replayed_like_the_others(shop, fake_python):
+    options = ["--methods", "sasrec", "--sasrec-python", fake_python, "--json"]
     (line,) = run("--dataset", f"online-retail:{shop}", *options).splitlines()
     found = json.loads(line)
     assert found["method"] == "sasrec"
     assert found["all"]["hit_rate_at_10"] > 0
+
+
+def test_sasrec_is_tuned_like_the_others(shop, fake_python):
+    options = ["--methods", "sasrec", "--sasrec-python", fake_python, "--tune", "--json"]
+    result = CliRunner().invoke(
+        evaluate, ["--dataset", f"online-retail:{shop}", *map(str, options)], catch_exceptions=False
+    )
+    assert set(json.loads(result.stdout)["settings"]) >= {"factors", "length", "epochs"}
+    assert "'own': 16.0" in result.stderr
 
 
 def test_the_ablation_needs_a_model(shop):
