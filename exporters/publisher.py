@@ -12,7 +12,8 @@ from aiokafka.errors import KafkaError
 
 from encoders.errors import BrokerUnavailable
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""Name and value; Kafka knows a header without a value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,12 @@ from exporters.vector_store import ItemRecord, Vector
 from streams.codec import Delisted, Limits, Rejected, decode_item
 from streams.dead_letters import dead_letter
 from streams.fold_types import DeadLetter, Received
+from streams.schema_registry import learn_schemas
 from streams.serving import Serving
 from streams.set_aside import tell_dead_letters
+
+if TYPE_CHECKING:
+    from streams.avro import AvroReader
 
 EPOCH_SHIFT = 40
 """Offsets below 2**40 and epochs below 2**13 together stay exact in Qdrant's 64-bit floats."""
@@ -45,9 +49,12 @@ Latest = dict[str, Arrived]
 class CatalogPipeline:
     """One micro-batch of ``items``: decode, encode what changed, upsert; blocking work in ``executor``."""
 
-    def __init__(self, serving: Serving, limits: Limits, source_epoch: int = 0) -> None:
+    def __init__(
+        self, serving: Serving, limits: Limits, source_epoch: int = 0, avro: AvroReader | None = None
+    ) -> None:
         self._serving = serving
         self._limits = limits
+        self._avro = avro
         # A topic that was made anew counts from 0 again, and must still outrank what is stored.
         self._epoch_offset = source_epoch << EPOCH_SHIFT
         self.lock = asyncio.Lock()
@@ -55,6 +62,7 @@ class CatalogPipeline:
 
     async def process(self, messages: Sequence[Received]) -> None:
         """Store a batch; returns when it is durable and its dead letters are delivered. Safe to repeat."""
+        await learn_schemas(self._serving, self._avro, messages)
         latest, refused = self._decode(messages)
         serving, metrics = self._serving, self._serving.metrics
         await serving.publish([dead_letter(one) for one in refused])
@@ -69,7 +77,7 @@ class CatalogPipeline:
         latest: Latest = {}
         refused = []
         for message in messages:
-            decoded = decode_item(message.key, message.value, self._limits)
+            decoded = decode_item(message.key, message.value, self._limits, message.headers, self._avro)
             if isinstance(decoded, Rejected):
                 refused.append(DeadLetter(message, decoded))
             else:

@@ -1,18 +1,21 @@
 """From bytes to a message or to the reason why not: pure, total, and cheap enough for every event.
 
-Every function here returns a value for every input; nothing raises. A ``Rejected`` becomes a dead letter:
-its ``reason`` is one of the words below (a metric label), its ``error`` a sentence for a person.
+Every function here returns a value for every input. A ``Rejected`` becomes a dead letter: its ``reason`` is
+one of the words below (a metric label), its ``error`` a sentence for a person. JSON is the way of nearly all;
+CloudEvents (``streams.cloudevents``) and Avro (``streams.avro``) end in the same structs and limits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from encoders.events import EventType, Interaction, Item
+from exporters.publisher import Headers
+from streams.cloudevents import Envelope, Malformed, envelope, event_attributes
 from streams.messages import ClickMessage, ItemMessage, PurchaseMessage
 
 Reason = Literal[
@@ -21,6 +24,9 @@ Reason = Literal[
     "not_utf8",
     "malformed_json",
     "schema",
+    "cloudevent",
+    "malformed_avro",
+    "unknown_schema",
     "empty_key",
     "key_mismatch",
     "timestamp_future",
@@ -59,19 +65,40 @@ class Limits:
     max_future_ms: int = 300_000
 
 
-Message = TypeVar("Message", bound=msgspec.Struct)
+class ReadsAvro(Protocol):
+    """What reads Avro values, by schemas that a registry has (``streams.avro.AvroReader``)."""
+
+    def read(self, value: bytes) -> dict[str, Any] | Rejected:
+        """The fields of a value that begins with a zero byte; raises ``BrokerUnavailable``."""
+
+
+Message = TypeVar("Message")
 
 _click = msgspec.json.Decoder(ClickMessage)
 _purchase = msgspec.json.Decoder(PurchaseMessage)
 _item = msgspec.json.Decoder(ItemMessage)
+_object = msgspec.json.Decoder(dict[str, Any])
 
 
 def decode_interaction(
-    event_type: EventType, key: bytes | None, value: bytes | None, now_ms: int, limits: Limits
+    event_type: EventType,
+    key: bytes | None,
+    value: bytes | None,
+    now_ms: int,
+    limits: Limits,
+    headers: Headers = (),
+    avro: ReadsAvro | None = None,
 ) -> Interaction | Rejected:
-    """Read a message of ``clicks`` or ``purchases``; ``now_ms`` bounds its timestamp."""
-    bought = event_type is EventType.PURCHASE
-    message = parse(_purchase, value, limits) if bought else parse(_click, value, limits)
+    """Read a message of ``clicks`` or ``purchases``; ``now_ms`` bounds its timestamp.
+
+    Without ``avro`` every value is JSON. With it, one whose schema must be fetched first raises
+    ``BrokerUnavailable`` where the registry does not answer.
+    """
+    message: ClickMessage | PurchaseMessage | Rejected
+    if event_type is EventType.PURCHASE:
+        message = _parse_any(_purchase, PurchaseMessage, value, limits, headers, avro, "purchases")
+    else:
+        message = _parse_any(_click, ClickMessage, value, limits, headers, avro, "clicks")
     if isinstance(message, Rejected):
         return message
     if fault := _check_key(key, message.user_id, "user_id"):
@@ -91,11 +118,17 @@ def decode_interaction(
     return Interaction(message.user_id, message.item_id, kind, *common, rating=message.rating)
 
 
-def decode_item(key: bytes | None, value: bytes | None, limits: Limits) -> Item | Delisted | Rejected:
-    """Read a message of ``items``; a null value is a tombstone."""
+def decode_item(
+    key: bytes | None,
+    value: bytes | None,
+    limits: Limits,
+    headers: Headers = (),
+    avro: ReadsAvro | None = None,
+) -> Item | Delisted | Rejected:
+    """Read a message of ``items``; a null value is a tombstone. ``avro`` as in :func:`decode_interaction`."""
     if value is None:
         return _delisted(key)
-    message = parse(_item, value, limits)
+    message = _parse_any(_item, ItemMessage, value, limits, headers, avro)
     if isinstance(message, Rejected):
         return message
     if fault := _check_key(key, message.item_id, "item_id"):
@@ -116,6 +149,47 @@ def _brand(attributes: dict[str, Any]) -> str | None:
     """Many shops send the brand among the attributes."""
     brand = attributes.get("brand")
     return brand[:500] or None if isinstance(brand, str) else None
+
+
+def _parse_any(
+    decoder: msgspec.json.Decoder[Message],
+    kind: type[Message],
+    value: bytes | None,
+    limits: Limits,
+    headers: Headers,
+    avro: ReadsAvro | None,
+    topic: str | None = None,
+) -> Message | Rejected:
+    """Read a value in whatever form it comes; ``topic``, of an event, is where its CloudEvent belongs."""
+    coded = avro if avro is not None and value is not None and value[:1] == b"\0" else None
+    if value is None or len(value) > limits.max_value_bytes or not (headers or coded):
+        return parse(decoder, value, limits)
+    found = envelope(headers, value)
+    if isinstance(found, Malformed):
+        return Rejected("cloudevent", found.error)
+    if found is None and coded is None:
+        return parse(decoder, value, limits)
+    body = _body(found, value, limits, coded)
+    if isinstance(body, Rejected):
+        return body
+    known = event_attributes(found, topic) if found is not None and topic is not None else {}
+    if isinstance(known, Malformed):
+        return Rejected("cloudevent", known.error)
+    try:
+        return msgspec.convert(known | body, kind)
+    except msgspec.ValidationError as error:
+        return Rejected("schema", str(error))
+
+
+def _body(
+    found: Envelope | None, value: bytes, limits: Limits, avro: ReadsAvro | None
+) -> dict[str, Any] | Rejected:
+    """The fields of our message, not validated yet."""
+    if found is not None and isinstance(found.data, dict):
+        return found.data
+    if avro is not None:
+        return avro.read(value)
+    return parse(_object, value, limits)
 
 
 def parse(decoder: msgspec.json.Decoder[Message], value: bytes | None, limits: Limits) -> Message | Rejected:

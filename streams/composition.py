@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from encoders.config import DAY_SECONDS
@@ -26,11 +26,13 @@ from streams.messages import ModelRelease
 from streams.opening import counts_of, half_lives_of, open_generation, open_serving
 from streams.pipeline import InterestPipeline, Policy
 from streams.progress import Progress
+from streams.recommendation_format import open_format
 from streams.releases.changeover import Changeover, Worker, tell
 from streams.releases.release import model_name
 from streams.releases.topic import read_releases
 from streams.releases.watch import ReleaseWatch
 from streams.scenario_settings import scenarios_of
+from streams.schema_registry import avro_reader
 from streams.serving import Serving
 from streams.settings import EvidenceSettings, Settings
 from streams.trending_board import TrendingBoard
@@ -124,11 +126,12 @@ def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease |
     # A thread for each agent's batch: the event loop stays free.
     executor = ThreadPoolExecutor(4, thread_name_prefix="batch")
     serving = open_serving(settings, publisher, executor, release)
-    policy = policy_of(settings)
+    avro = avro_reader(settings.codec)
+    policy = replace(policy_of(settings), avro=avro, written=open_format(settings))
     states = UserStates(serving, UserCache(settings.batch.cached_users))
     half_life = settings.recommendations.trending_half_life_hours
     trending = TrendingBoard(serving.store, serving.names, half_life, policy.source_epoch)
-    catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch)
+    catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch, avro)
     name = model_name(settings)
     reporter = reporter_of(settings, serving, name)
     interest = InterestPipeline(serving, states, trending, policy, reporter)

@@ -82,6 +82,7 @@ def received(message: Any, prefix: str) -> Received:
         key=message.key,
         value=message.value,
         timestamp_ms=int(message.timestamp * 1000),
+        headers=tuple(message.headers or ()),
     )
 
 

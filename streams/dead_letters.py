@@ -1,4 +1,4 @@
-"""What is set aside: the received bytes unchanged, and headers that say where from and why. Pure."""
+"""What is set aside: the bytes and headers as received, and headers that say where from and why. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ MAX_ERROR_BYTES = 1_000
 
 
 def dead_letter(letter: DeadLetter) -> Outgoing:
-    """The message for ``dead-letters``; header values are UTF-8 text."""
+    """The message for ``dead-letters``: the headers as received, then ours, whose values are UTF-8 text.
+
+    Of two headers of one name Kafka's clients take the last: ours.
+    """
     received, rejected = letter.received, letter.rejected
     headers = {
         "topic": received.topic,
@@ -29,7 +32,7 @@ def dead_letter(letter: DeadLetter) -> Outgoing:
         topic=TOPIC,
         key=received.key,
         value=received.value,
-        headers=[(name, _bounded(text)) for name, text in headers.items()],
+        headers=[*received.headers, *((name, _bounded(text)) for name, text in headers.items())],
     )
 
 

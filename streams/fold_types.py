@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from encoders.events import EventType, Interaction
+from exporters.publisher import Headers
 from streams.codec import Rejected
 from streams.state import Applied
 
@@ -32,6 +33,7 @@ class Received:
     key: bytes | None
     value: bytes | None
     timestamp_ms: int
+    headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)

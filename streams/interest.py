@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.events import EventType, Interaction
+from exporters.publisher import Headers
 from streams.codec import Reason, Rejected
 from streams.fold_types import (
     Bounds,
@@ -82,8 +83,13 @@ def _place(
 
 def _has_room(user: UserState, received: Received, bounds: Bounds) -> bool:
     waiting = user.history.waiting
-    held = sum(len(one.value) for one in waiting) + len(received.value or b"")
+    held = sum(len(one.value) + _size(one.headers) for one in waiting)
+    held += len(received.value or b"") + _size(received.headers)
     return len(waiting) < bounds.waiting and held <= bounds.waiting_bytes
+
+
+def _size(headers: Headers) -> int:
+    return sum(len(name) + len(value or b"") for name, value in headers)
 
 
 def _refuse(
@@ -117,12 +123,19 @@ def _park(received: Received, event: Interaction, deadline_ms: int) -> Waiting:
         event.item_id,
         deadline_ms,
         received.timestamp_ms,
+        tuple(received.headers),
     )
 
 
 def _unpark(waiting: Waiting) -> Received:
     return Received(
-        waiting.topic, waiting.partition, waiting.offset, waiting.key, waiting.value, waiting.received_ms
+        waiting.topic,
+        waiting.partition,
+        waiting.offset,
+        waiting.key,
+        waiting.value,
+        waiting.received_ms,
+        waiting.headers,
     )
 
 

@@ -19,8 +19,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import StoreUnavailable
@@ -33,17 +32,22 @@ from streams.drift.reporter import DriftReporter
 from streams.evidence_messages import bundles
 from streams.fold_types import Behaviours, Bounds, DeadLetter, FoldContext, Folded, Outcome, Received
 from streams.interest import fold, run_steps
-from streams.messages import SCHEMA_VERSION, Recommendation
+from streams.messages import Recommendation
 from streams.places import place_of
 from streams.prepared import Prepared, applied_in
 from streams.published import PublishedLists
+from streams.recommendation_format import RecommendationFormat
 from streams.recommending import compose
 from streams.scenarios import Scenario
+from streams.schema_registry import learn_schemas
 from streams.serving import Serving
 from streams.set_aside import tell_dead_letters
 from streams.state import UserState
 from streams.trending_board import TrendingBoard
 from streams.user_states import UserStates
+
+if TYPE_CHECKING:
+    from streams.avro import AvroReader
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,8 @@ class Policy:
     behaviours: Behaviours = Behaviours()  # noqa: RUF009 - immutable
     covisitation: CovisitationConfig | None = None
     """How events become evidence; ``None``: none is collected."""
+    avro: AvroReader | None = None
+    written: RecommendationFormat = RecommendationFormat()  # noqa: RUF009 - immutable
 
 
 class InterestPipeline:
@@ -93,6 +99,7 @@ class InterestPipeline:
         """
         async with self.lock:
             self._metrics.batch_events.observe(len(messages))
+            await learn_schemas(self._serving, self._policy.avro, messages)
             with self._metrics.stage("decode"):
                 by_user, refused = self._decode(messages)
             await self._serving.publish([dead_letter(one) for one in refused])
@@ -156,8 +163,9 @@ class InterestPipeline:
         return by_user, refused
 
     def _read(self, message: Received, now_ms: int) -> Interaction | Rejected:
-        event_type = EVENT_TYPES[message.topic]
-        return decode_interaction(event_type, message.key, message.value, now_ms, self._policy.limits)
+        kind, policy = EVENT_TYPES[message.topic], self._policy
+        key, value, headers = message.key, message.value, message.headers
+        return decode_interaction(kind, key, value, now_ms, policy.limits, headers, policy.avro)
 
     async def _evidence_partitions(self) -> int:
         return await self._serving.publisher.partitions("evidence") if self._policy.covisitation else 0
@@ -237,7 +245,7 @@ class InterestPipeline:
         """Publish the recommendations of the users whose write won."""
         due = prepared.published(lost)
         with self._metrics.stage("publish"):
-            await self._serving.publish([_outgoing(one) for one in due])
+            await self._serving.publish([self._policy.written.outgoing(one) for one in due])
         self._published.note(due)
 
     def _account(self, prepared: Prepared, lost: set[str]) -> None:
@@ -272,14 +280,6 @@ def _answers(scenario: Scenario, user: UserState) -> bool:
     """Whether the scenario is published after the user's latest event."""
     events = user.history.events
     return bool(events) and EventType(events[-1].event_type) in scenario.publish_after
-
-
-_json = msgspec.json.Encoder()
-_HEADERS = (("schema_version", SCHEMA_VERSION.encode()),)
-
-
-def _outgoing(message: Recommendation) -> Outgoing:
-    return Outgoing("recommendations", message.user_id.encode(), _json.encode(message), _HEADERS)
 
 
 def _items_of(users: Sequence[UserState], events: Iterable[Events]) -> set[str]:

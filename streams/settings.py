@@ -27,6 +27,7 @@ from streams.settings_sections import (
     DAY_SECONDS,
     BatchSettings,
     BehaviourSettings,
+    CodecSettings,
     DriftSettings,
     EvidenceSettings,
     HistorySettings,
@@ -49,6 +50,7 @@ __all__ = [
     "BatchSettings",
     "BehaviourSettings",
     "DriftSettings",
+    "CodecSettings",
     "EvidenceSettings",
     "HistorySettings",
     "HttpSettings",
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     input: InputSettings = InputSettings()
     batch: BatchSettings = BatchSettings()
+    codec: CodecSettings = CodecSettings()
     recommendations: RecommendationSettings = RecommendationSettings()
     scenarios: dict[str, ScenarioSettings] = Field({}, validate_default=True)
     ranking: RankingSettings = RankingSettings()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Seconds = Annotated[float, Field(gt=0)]
 DAY_SECONDS = 86_400.0
@@ -78,6 +79,38 @@ class InputSettings(Section):
     max_waiting_per_user: int = Field(
         64, ge=0, le=1_000, description="Events of one user that may wait at a time."
     )
+
+
+class CodecSettings(Section):
+    """How messages are written, and where Avro schemas are; `docs/messages.md` has the formats."""
+
+    format: Literal["json", "avro"] = Field("json", description="Of the recommendations.")
+    registry_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/@\s]+(/[^@\s]*)?$",
+        description="Schema registry; with it Avro is read wherever a value begins with a zero byte.",
+    )
+    registry_username: str | None = None
+    registry_password: SecretStr | None = None
+    registry_ca_file: Path | None = Field(None, description="PEM file of the authority that signed it.")
+    registry_timeout_seconds: Seconds = 5.0
+    allow_password_over_http: bool = Field(
+        False, description="Send the password unencrypted beyond this machine: only inside a trusted network."
+    )
+    register_schema: bool = Field(True, description="Register the recommendations' schema; else find it.")
+    cloudevents: bool = Field(False, description="Recommendations carry the headers of a CloudEvent.")
+    source: str = Field("freshet", min_length=1, max_length=500, description="Of these CloudEvents, a URI.")
+
+    @model_validator(mode="after")
+    def _registry_is_whole(self) -> Self:
+        if self.format == "avro" and self.registry_url is None:
+            raise ValueError("format avro needs registry_url: where the schema is registered")
+        if (self.registry_username is None) != (self.registry_password is None):
+            raise ValueError("registry_username and registry_password go together")
+        plain = re.match(r"http://(?!(localhost|127\.0\.0\.1|\[::1\])(:|/|$))", self.registry_url or "")
+        if self.registry_password is not None and plain and not self.allow_password_over_http:
+            raise ValueError("registry_password would travel in the clear: use https in registry_url")
+        return self
 
 
 class BatchSettings(Section):

@@ -50,6 +50,7 @@ class Waiting(Struct, array_like=True, frozen=True):
     item_id: str
     deadline_ms: int
     received_ms: int
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class History(Struct, array_like=True):

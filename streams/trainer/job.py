@@ -13,6 +13,7 @@ from encoders.progress import Progress
 from exporters.model_manifest import read_manifest
 from exporters.model_store import load_model
 from streams.composition import policy_of, replay_of
+from streams.schema_registry import avro_reader
 from streams.settings import Settings
 from streams.trainer.candidate import train_candidate
 from streams.trainer.judgement import judge_candidate
@@ -31,6 +32,7 @@ def replayed_window(task: Task, settings: Settings, progress: Progress) -> Windo
         request.window_until_ms,
         max_events=bounds.max_events,
         max_items=bounds.max_items,
+        avro=avro_reader(settings.codec),
         progress=progress,
     )
 

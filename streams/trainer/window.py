@@ -15,7 +15,7 @@ from encoders.errors import DataError
 from encoders.evaluation.timeline import Stage, Timeline, Vectors, timeline_of
 from encoders.events import EventType, Interaction, Item
 from encoders.progress import Progress, no_progress
-from streams.codec import Delisted, Limits, Rejected, decode_interaction, decode_item
+from streams.codec import Delisted, Limits, ReadsAvro, Rejected, decode_interaction, decode_item
 from streams.kafka.reader import Record, read, read_between
 from streams.settings import KafkaSettings
 
@@ -45,6 +45,7 @@ def replay_window(
     from_ms: int,
     until_ms: int,
     *,
+    avro: ReadsAvro | None = None,
     max_events: int,
     max_items: int,
     progress: Progress = no_progress,
@@ -56,11 +57,11 @@ def replay_window(
     catalogue has more than ``max_items``.
     """
     skipped: Counter[str] = Counter()
-    items = _catalogue(read(settings, "items"), limits, max_items, skipped)
+    items = _catalogue(read(settings, "items"), limits, max_items, skipped, avro)
 
     def replayed(start: int, end: int, most: int) -> list[Interaction]:
         records = read_between(settings, *TOPIC_TYPES, from_ms=start, until_ms=end)
-        return _newest(_decoded(_told(records, progress), limits, items, skipped), most, skipped)
+        return _newest(_decoded(_told(records, progress), limits, items, skipped, avro), most, skipped)
 
     before = max(0, from_ms - round((until_ms - from_ms) * OLDER))
     return Window(
@@ -123,7 +124,11 @@ def split_ms(window: Window, share: float) -> int:
 
 
 def _catalogue(
-    records: Iterable[Record], limits: Limits, max_items: int, skipped: Counter[str]
+    records: Iterable[Record],
+    limits: Limits,
+    max_items: int,
+    skipped: Counter[str],
+    avro: ReadsAvro | None,
 ) -> dict[str, Item]:
     """The newest of each item; an item is one key, so that its partition's order decides.
 
@@ -131,7 +136,7 @@ def _catalogue(
     """
     items: dict[str, Item] = {}
     for record in records:
-        item = decode_item(record.key, record.value, limits)
+        item = decode_item(record.key, record.value, limits, record.headers, avro)
         if isinstance(item, Rejected):
             skipped[item.reason] += 1
         elif isinstance(item, Delisted):
@@ -145,12 +150,17 @@ def _catalogue(
 
 
 def _decoded(
-    records: Iterable[Record], limits: Limits, items: dict[str, Item], skipped: Counter[str]
+    records: Iterable[Record],
+    limits: Limits,
+    items: dict[str, Item],
+    skipped: Counter[str],
+    avro: ReadsAvro | None,
 ) -> Iterator[tuple[Place, Interaction]]:
     """Each usable event with its record's time and place."""
     now_ms = time.time_ns() // 1_000_000
     for record in records:
-        event = decode_interaction(TOPIC_TYPES[record.topic], record.key, record.value, now_ms, limits)
+        kind, key, value = TOPIC_TYPES[record.topic], record.key, record.value
+        event = decode_interaction(kind, key, value, now_ms, limits, record.headers, avro)
         if isinstance(event, Rejected):
             skipped[event.reason] += 1
         elif event.item_id not in items:

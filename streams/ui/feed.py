@@ -12,6 +12,7 @@ from typing import Any, Literal
 from kafka import KafkaConsumer, TopicPartition
 
 from encoders.errors import BrokerError, BrokerUnavailable
+from exporters.publisher import Headers
 from streams.kafka.connection import check_reachable, connect, translated
 from streams.settings import KafkaSettings
 
@@ -28,8 +29,8 @@ SILENT_SECONDS = 2.0
 PAUSE_SECONDS = 1.0
 
 State = Literal["connecting", "reading", "live", "down"]
-Take = Callable[[str, bytes | None, bytes | None], None]
-"""Called in the feed's thread with a message: topic (without prefix), key, value."""
+Take = Callable[[str, bytes | None, bytes | None, Headers], None]
+"""Called in the feed's thread with a message: topic (without prefix), key, value, headers."""
 
 
 class Feed:
@@ -81,7 +82,7 @@ class Feed:
             strip = len(self._settings.topic_prefix)
             for message in self._messages(consumer):
                 if message is not None:
-                    self._take(message.topic[strip:], message.key, message.value)
+                    self._take(message.topic[strip:], message.key, message.value, tuple(message.headers))
                 elif self.state == "reading" and _reached(consumer, catalogue):
                     self.state = "live"
 

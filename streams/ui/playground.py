@@ -13,9 +13,11 @@ import msgspec
 from encoders.errors import ModelNotFound
 from encoders.events import Item
 from exporters.model_store import resolve_model
+from exporters.publisher import Headers
 from streams.codec import Limits, Rejected, decode_item
 from streams.http_errors import Refused
-from streams.messages import Recommendation
+from streams.recommendation_format import read_recommendation
+from streams.schema_registry import avro_reader
 from streams.settings import Settings
 from streams.ui.feed import CATALOGUE, LISTS, Feed
 from streams.ui.hub import Hub, Notice
@@ -43,6 +45,7 @@ class Playground:
         self._shelf = Shelf(settings.ui.max_items)
         self._visitors = Visitors()
         self._limits = Limits(settings.input.max_value_bytes)
+        self._avro = avro_reader(settings.codec)
         self._sender = sender
         self._feed = Feed(settings.kafka, self.take)
         self._status: dict[str, Any] = self._facts(AWAY, None)
@@ -94,14 +97,16 @@ class Playground:
             raise Refused(404, f"there is no item {item_id!r} in the catalogue")
         return await self._sender.send(user_id, item_id, action, item.price if item else None)
 
-    def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+    def take(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """A message of the feed, in its thread."""
         if topic == CATALOGUE:
-            item = decode_item(key, value, self._limits)
+            item = decode_item(key, value, self._limits, headers, self._avro)
             if not isinstance(item, Rejected):
                 self._shelf.take(item)
         elif topic == LISTS:
             received = time.time_ns() // 1_000_000
+            if self._avro is not None:
+                self._avro.learn(self._avro.unknown([value]))  # Here, where it may block.
             self._loop.call_soon_threadsafe(self._published, key, value, received)
         elif key and len(key) <= 256:
             self._visitors.saw(key.decode("utf-8", errors="replace"))
@@ -110,10 +115,9 @@ class Playground:
         """Tell the pages of this user; the others' lists are not even parsed."""
         if not key or not value or not self.hub.watches(key.decode("utf-8", errors="replace")):
             return
-        try:
-            message = _recommendation.decode(value)
-        except msgspec.MsgspecError:
-            log.warning("a message on %s cannot be read", LISTS)
+        message = read_recommendation(value, self._avro)
+        if isinstance(message, Rejected):
+            log.warning("a message on %s cannot be read: %s", LISTS, message.error)
             return
         if message.scenario == self._settings.ui.scenario:
             items = msgspec.to_builtins(message.items)
@@ -181,9 +185,6 @@ class Playground:
             "position": profile["position"],
             "layout": profile["layout"],
         }
-
-
-_recommendation = msgspec.json.Decoder(Recommendation)
 
 
 def _facts_of(item: Item) -> dict[str, Any]:

@@ -126,7 +126,13 @@ class FakeEvent:
 
     def __init__(self, offset: int, log: list[str]) -> None:
         self.message = SimpleNamespace(
-            topic="t-clicks", partition=3, offset=offset, key=b"u", value=b"{}", timestamp=NOW_MS / 1000
+            topic="t-clicks",
+            partition=3,
+            offset=offset,
+            key=b"u",
+            value=b"{}",
+            timestamp=NOW_MS / 1000,
+            headers=[("ce_id", b"e1")] if offset else None,
         )
         self._log = log
 
@@ -182,7 +188,9 @@ def test_progress_is_what_was_acknowledged() -> None:
 
 def test_a_message_loses_its_topics_prefix_and_nothing_else() -> None:
     message: Any = FakeEvent(7, []).message
-    assert received(message, "t-") == Received("clicks", 3, 7, b"u", b"{}", NOW_MS)
+    assert received(message, "t-") == Received(
+        "clicks", 3, 7, b"u", b"{}", NOW_MS, headers=(("ce_id", b"e1"),)
+    )
 
 
 def test_dying_ends_the_process_at_once_with_the_exit_code() -> None:

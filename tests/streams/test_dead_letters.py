@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,15 @@ def test_headers_are_those_that_are_published() -> None:
 )
 def test_header_says_where_from_and_why(name: str, value: bytes) -> None:
     assert headers()[name] == value
+
+
+def test_headers_come_as_received_and_ours_after_them() -> None:
+    received = replace(
+        message("clicks", b"u", b"{"), headers=(("ce_id", b"e1"), ("topic", b"x"), ("n", None))
+    )
+    made = dead_letter(DeadLetter(received, Rejected("cloudevent", "why")))
+    assert tuple(made.headers[:3]) == received.headers
+    assert dict(made.headers)["topic"] == b"clicks"
 
 
 @given(st.text(st.characters(), max_size=5), st.integers(0, 2_000))

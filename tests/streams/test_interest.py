@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,8 @@ Log = list[tuple[Received, Interaction]]
 
 
 def decode(received: Received) -> Interaction | Rejected:
-    return decode_interaction(TYPES[received.topic], received.key, received.value, NOW_MS, Limits())
+    kind, key, value = TYPES[received.topic], received.key, received.value
+    return decode_interaction(kind, key, value, NOW_MS, Limits(), received.headers)
 
 
 def read(*messages: Received) -> Log:
@@ -274,6 +276,16 @@ class TestWaiting:
         user = self.parked()
         fold(user, read(click("u", "a", 6, partition=2, timestamp=NOW_MS)), context())
         assert fold(user, [], context(known=[UNKNOWN])).steps[0].gap_seconds == -60.0
+
+    def test_keeps_its_headers_while_it_waits(self) -> None:
+        headers = [("ce_specversion", "1.0"), ("ce_id", "e2"), ("ce_source", "s"), ("ce_type", "cart")]
+        body = json.dumps({"user_id": "u", "item_id": UNKNOWN, "timestamp": NOW_MS}).encode()
+        kept = tuple((name, text.encode()) for name, text in headers)
+        wrapped = replace(self.RECEIVED, offset=6, value=body, headers=(*kept, ("nothing", None)))
+        user = new_user()
+        fold(user, read(wrapped), context())
+        folded = fold(copy(user), [], context(known=[UNKNOWN]))
+        assert [(one.received, one.event.event_type) for one in folded.applied] == [(wrapped, EventType.CART)]
 
     def test_still_waits_just_before_its_deadline(self) -> None:
         user = self.parked()

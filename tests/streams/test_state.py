@@ -111,3 +111,10 @@ def test_event_hash_fits_a_signed_64_bit_integer(event_id: str) -> None:
 
 def test_event_hashes_of_many_ids_differ() -> None:
     assert len({event_hash(f"event-{number}") for number in range(10_000)}) == 10_000
+
+
+def test_an_event_that_waited_before_headers_were_kept_is_read() -> None:
+    waiting = Waiting("clicks", 0, 1, b"u", b"{}", "i", 2, 3)
+    fields = msgspec.msgpack.decode(pack(History(waiting=[waiting])))
+    fields[6] = [fields[6][0][:-1]]
+    assert unpack(msgspec.msgpack.encode(fields)).waiting == [waiting]
