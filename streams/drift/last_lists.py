@@ -2,13 +2,15 @@
 
 Prequential evaluation (Gama, Sebastião and Rodrigues, Machine Learning 2013) with the delay that real
 feedback has: an event is compared with the list that was published before it, and counts for the version that
-made this list.
+made this list. No list is compared with more events than it has places: an invoice of 500 lines, of which a
+list of ten can hold ten at most, would be an alarm by itself.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import log2
 
 from streams.messages import Recommendation
@@ -17,22 +19,39 @@ MISSED = 0
 """In place of a rank where the item was not in the list."""
 
 
+@dataclass(slots=True)
+class _Shown:
+    """What a user was shown at a time."""
+
+    lists: Mapping[str, tuple[str, ...]]
+    """Version -> its items, best first."""
+    left: int
+    """Events that they may yet be compared with."""
+
+
 class LastLists:
     """The last lists of the users seen latest; about 0.5 kB a user at ten items."""
 
     def __init__(self, users: int, k: int) -> None:
         """``users`` are kept, and ``k`` items of a list."""
         self._users, self._k = users, k
-        self._lists: OrderedDict[str, dict[str, tuple[str, ...]]] = OrderedDict()
+        self._shown: OrderedDict[str, _Shown] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._lists)
+        return len(self._shown)
 
     def ranks(self, user_id: str, item_id: str) -> list[tuple[str, int]]:
-        """(version, place of the item from 1, or ``MISSED``) for each version whose list the user had."""
+        """(version, place of the item from 1, or ``MISSED``) for each version whose list the user had.
+
+        Nothing for the events after the first k of a list.
+        """
+        shown = self._shown.get(user_id)
+        if shown is None or not shown.left:
+            return []
+        shown.left -= 1
         return [
             (version, items.index(item_id) + 1 if item_id in items else MISSED)
-            for version, items in self._lists.get(user_id, {}).items()
+            for version, items in shown.lists.items()
         ]
 
     def remember(self, published: Iterable[Recommendation]) -> None:
@@ -42,10 +61,10 @@ class LastLists:
             items = tuple(item.item_id for item in one.items[: self._k])
             fresh.setdefault(one.user_id, {})[one.model_version] = items
         for user_id, lists in fresh.items():
-            self._lists[user_id] = lists
-            self._lists.move_to_end(user_id)
-        while len(self._lists) > self._users:
-            self._lists.popitem(last=False)
+            self._shown[user_id] = _Shown(lists, self._k)
+            self._shown.move_to_end(user_id)
+        while len(self._shown) > self._users:
+            self._shown.popitem(last=False)
 
 
 def gain(rank: int) -> float:

@@ -48,6 +48,19 @@ def test_of_two_lists_published_together_the_later_one_counts() -> None:
     assert lists(made("u", "a"), made("u", "b")).ranks("u", "b") == [("v1", 1)]
 
 
+def test_no_more_events_than_places_are_compared_with_a_list() -> None:
+    kept = lists(made("u", "a", "b", "c"))
+    assert [len(kept.ranks("u", item)) for item in ("x", "a", "y", "b", "z")] == [1, 1, 1, 0, 0]
+
+
+def test_a_new_list_is_compared_anew() -> None:
+    kept = lists(made("u", "a", "b", "c"))
+    for item in ("x", "y", "z"):
+        kept.ranks("u", item)
+    kept.remember([made("u", "d")])
+    assert kept.ranks("u", "d") == [("v1", 1)]
+
+
 def test_lists_of_two_versions_are_scored_side_by_side() -> None:
     assert lists(made("u", "a", "b"), made("u", "b", "a", version="v2")).ranks("u", "a") == [
         ("v1", 1),
