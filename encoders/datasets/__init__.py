@@ -7,6 +7,7 @@ from pathlib import Path
 
 from encoders.datasets import (
     amazon_reviews,
+    minionerec,
     movielens,
     online_retail,
     rees46,
@@ -21,7 +22,16 @@ __all__ = ["NAMES", "Case", "Dataset", "LeaveOneOut", "Skipped", "load"]
 
 _LOADERS: dict[str, Callable[[Path], Dataset]] = {
     module.NAME: module.load
-    for module in (amazon_reviews, movielens, online_retail, rees46, retailrocket, unisrec, yoochoose)
+    for module in (
+        amazon_reviews,
+        minionerec,
+        movielens,
+        online_retail,
+        rees46,
+        retailrocket,
+        unisrec,
+        yoochoose,
+    )
 }
 
 NAMES = tuple(sorted(_LOADERS))

@@ -4,9 +4,8 @@
 history as item indices, and the target; texts come from ``X.text`` by item id with ``X.item2index``, or
 from ``X.item`` by index. https://github.com/RUCAIBox/UniSRec (Amazon reviews, research use)
 
-There is an order and no time. ``interactions()`` therefore invents times, one second apart, that keep each
-user's order and mix the users: everybody's first item, in the order of the file, then everybody's second,
-and so on. They start at 2000-01-01 and mean nothing. A review is a purchase.
+There is an order and no time. ``interactions()`` therefore invents times that keep each user's order and mix
+the users (``ordered.py``). A review is a purchase.
 """
 
 from __future__ import annotations
@@ -20,14 +19,12 @@ from typing import TypeAlias
 
 from encoders.datasets import files, lines, values
 from encoders.datasets.dataset import Case, Dataset, LeaveOneOut, Skipped
+from encoders.datasets.ordered import spread_in_time
 from encoders.errors import DataError
-from encoders.events import EventType, Interaction, Item
+from encoders.events import Item
 
 NAME = "unisrec"
 EXPECTED = "X.valid.inter, X.test.inter (and X.train.inter), with X.text and X.item2index, or with X.item"
-START_MS = 946_684_800_000
-"""2000-01-01, when the invented times begin."""
-
 _Row: TypeAlias = tuple[str, Case]
 
 
@@ -56,7 +53,7 @@ def load(path: Path) -> Dataset:
         skipped=skipped,
         skipped_items=skipped_items,
         split=LeaveOneOut(list(sequences.values()), list(valids.values()), list(tests.values())),
-        read=lambda: _interactions(whole, items),
+        read=lambda: spread_in_time(NAME, whole, items),
     )
 
 
@@ -81,19 +78,6 @@ def _whole(
     """All that a user did: the training sequence, the validation target, the test target."""
     targets = {user: [cases[user][1] for cases in (valids, tests) if user in cases] for user in tests}
     return {user: [*sequences.get(user, []), *last] for user, last in targets.items()}
-
-
-def _interactions(whole: dict[str, list[int]], items: list[Item]) -> Iterator[Interaction]:
-    sequences = list(whole.items())
-    timestamp_ms, position = START_MS, 0
-    while sequences:
-        for user, sequence in sequences:
-            item_id = items[sequence[position]].item_id
-            event_id = f"{NAME}-{user}-{position}"
-            yield Interaction(user, item_id, EventType.PURCHASE, timestamp_ms, event_id)
-            timestamp_ms += 1000
-        position += 1
-        sequences = [row for row in sequences if len(row[1]) > position]
 
 
 def _rows(path: Path, n_items: int, skipped: Skipped) -> Iterator[_Row]:

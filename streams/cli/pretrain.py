@@ -17,7 +17,7 @@ from encoders.datasets import NAMES, Dataset, load
 from encoders.errors import SettingsError
 from streams.cli.model import PATH, print_model
 from streams.cli.training_progress import TrainingBar, import_factory
-from streams.cli.until import past_of
+from streams.cli.until import UNTIL, dataset_until, past_of
 from streams.composition import replay_of
 from streams.settings import load_settings
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from encoders.runtime import ServingModel, Vector
 
 DEFAULTS = TrainingConfig()
-ROWS = 9_000
-"""Users of each source that the ranker learns from."""
 
 
 @click.command()
@@ -41,11 +39,19 @@ ROWS = 9_000
     multiple=True,
     help="Instead of --dataset, twice or more: shops that share a user tower and a ranker, to transfer from.",
 )
+@click.option("--until", metavar="SHARE|TIME", help=UNTIL)
 @click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
 @click.option("--from", "parent", type=PATH, help="Model to start from. Default: an untrained one.")
 @click.option("--dim", type=click.IntRange(2, 4096), default=128, show_default=True, help="Without --from.")
 @click.option("--text-model", help="Without --from: Hugging Face id or folder. Default: packaged MiniLM.")
 @click.option("--epochs", type=click.IntRange(1), default=DEFAULTS.epochs, show_default=True, help="At most.")
+@click.option(
+    "--rows",
+    type=click.IntRange(20),
+    default=9_000,
+    show_default=True,
+    help="Users of each --source that the ranker learns from.",
+)
 @click.option("--seed", type=int, default=DEFAULTS.seed, show_default=True, help="Same seed, same weights.")
 @click.option("--threads", type=click.IntRange(1), default=DEFAULTS.threads, show_default=True, help="CPU.")
 @click.option("--resume", is_flag=True, help="Go on after the last whole epoch of an interrupted run.")
@@ -53,11 +59,13 @@ ROWS = 9_000
 def pretrain(
     dataset: tuple[str, str] | None,
     sources: Sequence[tuple[str, str]],
+    until: str | None,
     out: Path,
     parent: Path | None,
     dim: int,
     text_model: str | None,
     epochs: int,
+    rows: int,
     seed: int,
     threads: int,
     resume: bool,
@@ -70,7 +78,8 @@ def pretrain(
     epoch. Where training does not beat the model it started from, that model stays `latest`.
 
     With several --source, what carries over between shops is learned: the user tower and the ranker. Each
-    shop has an adaptor of its own (whitening), and gives the same number of batches.
+    shop has an adaptor of its own (whitening), and gives the same number of batches; an epoch is one pass
+    over the smallest.
 
     \b
     Examples:
@@ -84,12 +93,12 @@ def pretrain(
     if dataset is None:
         if parent is not None:
             raise SettingsError("--source makes a new model: use `freshet transfer` to go on from one")
-        print_model(
-            _pretrain_sources(sources, out, ModelConfig(dim=dim), training, text_model, resume), as_json
-        )
+        shops = [(f"{n}-{Path(p).name}", dataset_until(load(n, Path(p)), until)) for n, p in sources]
+        config = ModelConfig(dim=dim)
+        print_model(_pretrain_sources(shops, out, config, training, text_model, rows, resume), as_json)
         return
     name, path = dataset
-    data = load(name, Path(path))
+    data = dataset_until(load(name, Path(path)), until)
     with TrainingBar() as bar:
         folder = factory.pretrain(
             training_sequences(data, seed),
@@ -106,33 +115,33 @@ def pretrain(
 
 
 def _pretrain_sources(
-    sources: Sequence[tuple[str, str]],
+    shops: Sequence[tuple[str, Dataset]],
     out: Path,
     config: ModelConfig,
     training: TrainingConfig,
     text_model: str | None,
+    rows: int,
     resume: bool,
 ) -> Path:
     factory = importlib.import_module("exporters.source_pretraining")
     with TrainingBar() as bar:
-        shops = [
+        sources = [
             factory.Source(
-                f"{name}-{Path(path).name}",
+                name,
                 data.items,
                 training_sequences(data, training.seed),
-                partial(_rows, data, training.seed, bar.update),
+                partial(_rows, data, rows, training.seed, bar.update),
             )
-            for name, path in sources
-            for data in [load(name, Path(path))]
+            for name, data in shops
         ]
         folder: Path = factory.pretrain_sources(
-            shops, out, config, training, text_model=text_model, resume=resume, progress=bar.update
+            sources, out, config, training, text_model=text_model, resume=resume, progress=bar.update
         )
     return folder
 
 
 def _rows(
-    data: Dataset, seed: int, progress: Progress, model: ServingModel, text_vectors: Vector
+    data: Dataset, rows: int, seed: int, progress: Progress, model: ServingModel, text_vectors: Vector
 ) -> RankingRows:
     """What the ranker learns from one shop, with evidence and candidates as the settings say."""
     from encoders.progressive_rows import progressive_rows
@@ -143,11 +152,11 @@ def _rows(
         past, stage = past_of(data, None)
         stage = replace(stage, text_vectors=text_vectors)
         return progressive_rows(
-            model, past, stage, data.items, config, max_rows=ROWS, seed=seed, progress=progress
+            model, past, stage, data.items, config, max_rows=rows, seed=seed, progress=progress
         )
     vectors, known = model.item_vectors(text_vectors), training_sequences(data, seed)
     return ranking_rows(
-        model, vectors, known, config.covisitation, max_rows=ROWS, seed=seed, progress=progress
+        model, vectors, known, config.covisitation, max_rows=rows, seed=seed, progress=progress
     )
 
 

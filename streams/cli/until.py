@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,6 +26,23 @@ def past_of(data: Dataset, until: str | None) -> tuple[Events, Stage]:
     if not len(past):
         raise DataError(f"no event of {data.name} lies before {until}: choose a later --until")
     return past, timeline.stage(end)
+
+
+def dataset_until(data: Dataset, until: str | None) -> Dataset:
+    """The data set as it was at that time: its events before it, and the items that had arrived.
+
+    Data without times, and any data without ``until``, are returned as they are. Raises as ``past_of`` does.
+    """
+    if until is None or data.ordered:
+        return data
+    past, stage = past_of(data, until)
+    end_ms = stage.split_seconds * 1000
+    return replace(
+        data,
+        items=[item for item, there in zip(data.items, stage.arrived) if there],
+        n_interactions=len(past),
+        read=lambda: (event for event in data.interactions() if event.timestamp_ms < end_ms),
+    )
 
 
 def seconds_of(time: str, option: str = "--until", instead: str = "") -> float:

@@ -13,7 +13,7 @@ from encoders.errors import DataError
 
 
 def test_the_formats_are_those_that_the_command_line_promises():
-    expected = "amazon-reviews movielens online-retail rees46 retailrocket unisrec yoochoose"
+    expected = "amazon-reviews minionerec movielens online-retail rees46 retailrocket unisrec yoochoose"
     assert " ".join(NAMES) == expected
 
 
@@ -39,7 +39,7 @@ def test_a_file_of_noise_is_a_data_error(tmp_path, name):
 
 
 def test_an_unknown_format_lists_the_known_ones(tmp_path):
-    with pytest.raises(DataError, match="choose one of amazon-reviews, movielens"):
+    with pytest.raises(DataError, match="choose one of amazon-reviews, minionerec"):
         load("netflix", tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from encoders.datasets import load
-from encoders.datasets.unisrec import START_MS
+from encoders.datasets.ordered import START_MS
 from encoders.errors import DataError
 from encoders.events import EventType, Interaction, Item
 
