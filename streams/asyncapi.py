@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from streams.asyncapi_forms import forms
 from streams.kafka.topics import TOPICS
 from streams.messages import DEAD_LETTER_HEADERS, PUBLISHED, SCHEMA_VERSION
 
@@ -29,6 +30,7 @@ def document(prefix: str = "") -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(
         list(PUBLISHED.values()), ref_template="#/components/schemas/{name}"
     )
+    messages = {topic: _messages(topic, schemas) for topic in KEYS}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -37,19 +39,22 @@ def document(prefix: str = "") -> dict[str, Any]:
             "description": "Clicks and purchases in, fresh recommendations out.",
         },
         "defaultContentType": "application/json",
-        "channels": {topic: _channel(topic, prefix) for topic in KEYS},
+        "channels": {topic: _channel(topic, prefix, list(messages[topic])) for topic in KEYS},
         "operations": _operations("receive", RECEIVED) | _operations("send", SENT),
-        "components": {"messages": {topic: _message(topic) for topic in KEYS}, "schemas": schemas},
+        "components": {
+            "messages": {name: one for each in messages.values() for name, one in each.items()},
+            "schemas": schemas,
+        },
     }
 
 
-def _channel(topic: str, prefix: str) -> dict[str, Any]:
+def _channel(topic: str, prefix: str, messages: list[str]) -> dict[str, Any]:
     configuration: dict[str, Any] = {"cleanup.policy": TOPICS[topic]["cleanup.policy"].split(",")}
     if "max.message.bytes" in TOPICS[topic]:
         configuration |= {"max.message.bytes": int(TOPICS[topic]["max.message.bytes"])}
     return {
         "address": prefix + topic,
-        "messages": {topic: {"$ref": f"#/components/messages/{topic}"}},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {"kafka": {"topic": prefix + topic, "topicConfiguration": configuration}},
     }
 
@@ -61,12 +66,20 @@ def _operations(action: str, topics: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def _messages(topic: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The message of a topic, and the other forms that it may have."""
+    plain = _message(topic)
+    if topic not in PUBLISHED:
+        return {topic: plain}
+    return {topic: plain} | forms(topic, plain, schemas[PUBLISHED[topic].__name__])
+
+
 def _message(topic: str) -> dict[str, Any]:
     key = {"kafka": {"key": {"type": "string", "description": KEYS[topic]}}}
     if topic == "dead-letters":
         text = {"type": "string"}
         return {
-            "summary": "What could not be read: the bytes unchanged, the reason in headers.",
+            "summary": "What could not be read: bytes and headers unchanged, and the reason in more headers.",
             "contentType": "application/octet-stream",
             "payload": {"description": "The received bytes."},
             "headers": {

@@ -64,3 +64,21 @@ def test_what_is_left_out_lies_between_workers():
 
 def test_the_prefix_comes_before_every_address():
     assert {one["address"] for one in document("x.")["channels"].values()} == {f"x.{topic}" for topic in KEYS}
+
+
+def test_an_event_has_the_forms_that_are_read():
+    assert list(document()["channels"]["clicks"]["messages"]) == [
+        "clicks",
+        "clicks.cloudevent",
+        "clicks.cloudevent-structured",
+        "clicks.avro",
+    ]
+
+
+def test_what_lies_between_people_and_trainer_has_one_form():
+    assert list(document()["channels"]["training-requests"]["messages"]) == ["training-requests"]
+
+
+def test_a_cloudevent_may_leave_out_what_its_attributes_say():
+    message = document()["components"]["messages"]["purchases.cloudevent"]
+    assert message["payload"]["required"] == ["user_id", "item_id"]
