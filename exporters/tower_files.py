@@ -34,6 +34,8 @@ from exporters.onnx_export import (
 Vectors = npt.NDArray[np.float32]
 _TEXT_FILES = ("text.onnx", "tokenizer.json")
 _ENCODE_STEP = 256
+UNIT_TOLERANCE = 1e-3
+"""Of the length of a text vector: what half precision leaves."""
 
 
 def load_towers(folder: Path, dropout: float = 0.0) -> tuple[ModelConfig, Towers]:
@@ -51,7 +53,11 @@ def load_towers(folder: Path, dropout: float = 0.0) -> tuple[ModelConfig, Towers
 def write_text_tower(
     folder: Path, config: ModelConfig, text_model: str | None, text_from: Path | None
 ) -> tuple[str, str]:
-    """Write ``text.onnx`` and ``tokenizer.json``; returns the text model's name and digest."""
+    """Write ``text.onnx`` and ``tokenizer.json``; returns the text model's name and digest.
+
+    ``text_model`` is what transformers loads, or a folder that has these two files already. Raises
+    ``ModelError`` where it is neither.
+    """
     if text_from is not None:
         if text_model is not None:
             raise SettingsError("name a text model or a model to take it from, not both")
@@ -61,6 +67,8 @@ def write_text_tower(
         manifest = read_manifest(source)
         return manifest.text_model, manifest.text_digest
     name = text_model or default_text_model()
+    if (Path(name) / "text.onnx").is_file():
+        return Path(name).name, _copy_text_tower(Path(name), folder)
     tower, tokenizer = load_text_tower(name, config.max_tokens)
     (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
     export_text(tower, folder / "text.onnx")
@@ -68,6 +76,25 @@ def write_text_tower(
     for key, tensor in sorted(tower.state_dict().items()):
         digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
     return ("all-MiniLM-L6-v2" if text_model is None else Path(name).name), digest.hexdigest()
+
+
+def _copy_text_tower(source: Path, folder: Path) -> str:
+    """Take a text tower that is ONNX already; returns its digest."""
+    digest = hashlib.sha256()
+    try:
+        for name in _TEXT_FILES:
+            shutil.copyfile(source / name, folder / name)
+            digest.update((folder / name).read_bytes())
+        encoder = TextEncoder.open(folder / "tokenizer.json", open_session(folder / "text.onnx"))
+        vectors = encoder.encode(["", "Tea pot", "A tea pot of cast iron, 1.2 litres, with a strainer"])
+    except Exception as error:  # onnxruntime and tokenizers raise bare exceptions of many kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"{source} holds no text tower (docs/extending.md says how it must be): {reason}"
+        ) from error
+    if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=UNIT_TOLERANCE):
+        raise ModelError(f"text_vectors of {source} are not of unit length: normalise them inside the graph")
+    return digest.hexdigest()
 
 
 def write_towers(folder: Path, config: ModelConfig, towers: Towers, metrics: dict[str, float]) -> None:

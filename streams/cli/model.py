@@ -38,7 +38,10 @@ def model() -> None:
 @click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
 @click.option("--dim", type=click.IntRange(2, 4096), default=128, show_default=True, help="Dimensions.")
 @click.option("--max-tokens", type=click.IntRange(8, 8192), default=128, show_default=True, help="Of a text.")
-@click.option("--text-model", help="Hugging Face id or folder. Default: the packaged all-MiniLM-L6-v2.")
+@click.option(
+    "--text-model",
+    help="Hugging Face id, its folder, or one with text.onnx and tokenizer.json. Default: all-MiniLM-L6-v2.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def init(
     catalog: Path | None,

@@ -1,8 +1,10 @@
-"""The shops of docs/clients, each on a real Kafka and a real worker."""
+"""What docs/quickstart.md and the shops of docs/clients do, on one Kafka and one worker, both real."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,18 +16,20 @@ from pathlib import Path
 import pytest
 from kafka.partitioner.default import murmur2
 
-from streams.cli.model import read_catalogue
-from streams.codec import encode_item
 from streams.kafka.jars import find_jars, find_java
 from streams.kafka.local_broker import LocalKafka
 from streams.settings import KafkaSettings
 from tests.docs.node_modules_cache import node_modules
+from tests.docs.pages import Block, blocks
 from tests.support.shop import Shop
-from tests.support.workers import REPOSITORY, free_port
+from tests.support.workers import REPOSITORY, clean_environment, free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 CLIENTS = REPOSITORY / "docs" / "clients"
+QUICKSTART = REPOSITORY / "docs" / "quickstart.md"
+CATALOGUE = [json.loads(line) for line in (REPOSITORY / "deploy" / "items.example.jsonl").open()]
+PREFIX = "docs."
 PARTITIONS = 3
 """No power of two: a hash that keeps its sign bit would be seen, too."""
 
@@ -58,24 +62,70 @@ def shop(
 ) -> Iterator[Shop]:
     settings = KafkaSettings(
         bootstrap_servers=kafka.bootstrap_servers,
-        topic_prefix="clients.",
-        group_id="clients",
+        topic_prefix=PREFIX,
+        group_id="docs",
         partitions=PARTITIONS,
     )
-    shop = Shop(settings, untrained_model, tmp_path_factory.mktemp("clients"))
-    for item in read_catalogue(REPOSITORY / "deploy" / "items.example.jsonl"):
-        shop.producer.send(*encode_item(item))
-    shop.settle("items")
+    shop = Shop(settings, untrained_model, tmp_path_factory.mktemp("docs"))
     yield shop
     shop.producer.close()
     assert shop.worker.stop() == 0, shop.worker.tail()
+
+
+@pytest.fixture(scope="module")
+def said(shop: Shop) -> list[tuple[Block, str]]:
+    """Each block that the quickstart marks with ``run``, and what it printed; the sent is waited for.
+
+    Broker, model and worker are those of the suite, in place of the block that starts them.
+    """
+    return [(block, printed(block, shop)) for block in blocks(QUICKSTART) if block.words[:2] == ("sh", "run")]
+
+
+def printed(block: Block, shop: Shop) -> str:
+    if not all(shutil.which(tool) for tool in block.words[2:]):
+        return ""
+    text = re.sub(r"(kcat .*?-t )", rf"\1{PREFIX}", block.text)
+    text = text.replace("127.0.0.1:9092", shop.settings.bootstrap_servers)
+    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{shop.worker.port}")
+    environment = clean_environment(**shop.environment, HTTP__PORT=shop.worker.port)
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    command = ["bash", "-e", "-o", "pipefail", "-c", text]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{text}\n{done.stderr}"
+    shop.settle("items", "clicks", "purchases")
+    return done.stdout
+
+
+def test_the_quickstart_shows_a_list_that_changes(said: list[tuple[Block, str]]) -> None:
+    before = next(out for block, out in said if "recommendations/ann?k=5" in block.text)
+    after = next(out for block, out in said if "freshet recommend ann" in block.text)
+    assert json.loads(before)["basis"] == "trending"
+    assert re.findall(r"tea-cups|black-tea", after.split("tent")[0])
+
+
+def test_the_quickstart_answers_over_http(said: list[tuple[Block, str]]) -> None:
+    lines = next(out for block, out in said if "data-urlencode" in block.text)
+    narrowed, session = json.loads("[" + lines.replace("}{", "},{") + "]")
+    prices = {one["item_id"]: one["price"] for one in CATALOGUE}
+    assert max(prices[one["item_id"]] for one in narrowed["items"]) <= 30
+    assert len(session["items"]) == 3
+
+
+def test_the_quickstart_reads_with_kcat_what_kcat_has_sent(said: list[tuple[Block, str]]) -> None:
+    if shutil.which("kcat") is None:
+        pytest.skip("kcat is not on PATH: install the package kcat (Debian, Ubuntu)")
+    read = next(out for block, out in said if "kcat -C" in block.text)
+    lists = [json.loads(line.partition(" ")[2]) for line in read.splitlines() if line.startswith("ben ")]
+    assert lists[-1]["trigger"]["event_id"] in {"ben-1", "ben-2", "ben-3"}
 
 
 def start(command: list[str], user: str, servers: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "FRESHET_KAFKA__BOOTSTRAP_SERVERS": servers,
-        "FRESHET_KAFKA__TOPIC_PREFIX": "clients.",
+        "FRESHET_KAFKA__TOPIC_PREFIX": PREFIX,
     }
     return subprocess.Popen(
         [*command, user], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -93,7 +143,10 @@ class Visit:
 
 
 @pytest.fixture(scope="module", params=COMMANDS, ids=lambda client: client.__name__)
-def visit(shop: Shop, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Visit:
+def visit(
+    shop: Shop, said: object, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Visit:
+    # After the quickstart, which sends the catalogue.
     client = request.param
     user = next(name for name in (f"noël-{client.__name__}-{n}" for n in range(100)) if is_telling(name))
     process = start(client(tmp_path_factory.mktemp("client")), user, shop.settings.bootstrap_servers)
