@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from exporters.drift_metrics import DriftMetrics
+from exporters.tracing import span
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 FRESHNESS_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2, 5, 15, 60, 300)
@@ -141,10 +142,14 @@ class Metrics:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time one stage of a micro-batch, and count the CPU that its thread took meanwhile; in seconds."""
+        """Time one stage of a micro-batch, and count the CPU that its thread took meanwhile; in seconds.
+
+        Also a span, where the batch is traced.
+        """
         start, cpu_start = time.perf_counter(), time.thread_time()
         try:
-            yield
+            with span(name):
+                yield
         finally:
             self.stages.labels(name).observe(time.perf_counter() - start)
             self.stage_cpu.labels(name).inc(time.thread_time() - cpu_start)

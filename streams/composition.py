@@ -12,6 +12,7 @@ from encoders.covisitation import CovisitationConfig
 from encoders.errors import SettingsError
 from encoders.replayed_worker import ReplayConfig
 from exporters.publisher import KafkaPublisher, Publisher
+from exporters.tracing import UNTRACED, Tracer
 from streams.api import RecommendationApi
 from streams.catalog import CatalogPipeline
 from streams.catalogue_gate import CatalogueGate
@@ -34,7 +35,7 @@ from streams.releases.watch import ReleaseWatch
 from streams.scenario_settings import scenarios_of
 from streams.schema_registry import avro_reader
 from streams.serving import Serving
-from streams.settings import EvidenceSettings, Settings
+from streams.settings import EvidenceSettings, Settings, TracingSettings
 from streams.trending_board import TrendingBoard
 from streams.user_cache import UserCache
 from streams.user_states import UserStates
@@ -114,6 +115,17 @@ def reporter_of(settings: Settings, serving: Serving, model: str) -> DriftReport
     return DriftReporter(serving, collector, model, drift.cold_events)
 
 
+def open_tracer(settings: TracingSettings, service: str) -> Tracer:
+    """What traces the process named ``service``, if anything; raises ``SettingsError`` without the extra."""
+    if not settings.enabled:
+        return UNTRACED
+    try:
+        from exporters.opentelemetry_tracer import OpenTelemetryTracer, otlp
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"tracing needs {error.name}: pip install 'freshet[tracing]'") from None
+    return OpenTelemetryTracer(service, settings.sample_ratio, otlp(settings.otlp_endpoint))
+
+
 def compose(settings: Settings) -> Parts:
     """Wire a worker: loads the model, opens the store, reads the catalogue; blocks. Raises as above."""
     release = read_releases(settings.kafka).get(model_name(settings))
@@ -126,6 +138,7 @@ def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease |
     # A thread for each agent's batch: the event loop stays free.
     executor = ThreadPoolExecutor(4, thread_name_prefix="batch")
     serving = open_serving(settings, publisher, executor, release)
+    serving.tracer = open_tracer(settings.tracing, "freshet-worker")
     avro = avro_reader(settings.codec)
     policy = replace(policy_of(settings), avro=avro, written=open_format(settings))
     states = UserStates(serving, UserCache(settings.batch.cached_users))

@@ -47,7 +47,7 @@ async def carry_out(
     process: Process, messages: Sequence[Received], agent: str, parts: Parts, outage_seconds: float
 ) -> None:
     """Repeat a batch until it is done; after ``outage_seconds`` of outage, or a fault, end the process."""
-    with bound(agent=agent, batch=ranges_of(messages)):
+    with bound(agent=agent, batch=ranges_of(messages)), parts.serving.tracer.batch(agent, messages):
         await _until_done(process, messages, agent, parts, outage_seconds)
 
 

@@ -137,6 +137,12 @@ class Folded:
     applied: list[Visited] = field(default_factory=list)
 
     @property
+    def cause(self) -> Received:
+        """The event that a refreshed user's list follows: the last one that was applied."""
+        made = (Outcome.APPLIED, Outcome.REDELIVERED)
+        return next(received for received, outcome in reversed(self.outcomes) if outcome in made)
+
+    @property
     def changed(self) -> bool:
         """Whether the user's state differs from the stored one."""
         return any(outcome is not Outcome.REDELIVERED for _, outcome in self.outcomes)

@@ -49,19 +49,19 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except StoreUnavailable:
         return _error(503, "the vector store does not answer; try again")
     except StoreError:
-        log.exception("%s", _route(request))
+        log.exception("%s %s", request.method, route_of(request))
         return _error(502, "the vector store refused; the worker's log says why")
     except BrokerError as error:
         return _error(503 if isinstance(error, BrokerUnavailable) else 502, str(error))
     except Exception:
-        log.exception("%s", _route(request))
+        log.exception("%s %s", request.method, route_of(request))
         return _error(500, "a fault of the server; its log says which")
 
 
-def _route(request: web.Request) -> str:
-    """What was asked, without whom it is about: paths hold users."""
+def route_of(request: web.Request) -> str:
+    """The pattern of the path, which itself may hold a user."""
     resource = request.match_info.route.resource
-    return f"{request.method} {resource.canonical if resource else 'nothing'}"
+    return resource.canonical if resource else "no route"
 
 
 def _error(status: int, message: str) -> web.Response:

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from encoders.errors import SettingsError
 from exporters.metrics import Metrics
-from streams.http_errors import errors_as_json
+from exporters.tracing import UNTRACED, Tracer
+from streams.http_errors import Handler, errors_as_json, route_of
 from streams.settings import HttpSettings
 
 if TYPE_CHECKING:
     from streams.api import RecommendationApi
 
 SHUTDOWN_SECONDS = 2.0
+OWN_PATHS = frozenset({"/metrics", "/healthz", "/readyz"})
+"""Asked every few seconds, by machines: no traces."""
 
 
 def bind(settings: HttpSettings, section: str = "HTTP") -> socket.socket:
@@ -43,16 +47,18 @@ class HttpServer:
         metrics: Metrics,
         reasons: Callable[[], list[str]],
         api: RecommendationApi | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._listener = listener
         self._metrics = metrics
         self._reasons = reasons
         self._api = api
+        self._tracer = tracer
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Begin to answer."""
-        app = web.Application(client_max_size=65_536, middlewares=[errors_as_json])
+        app = web.Application(client_max_size=65_536, middlewares=[traced(self._tracer), errors_as_json])
         if self._api is not None:
             self._api.add_to(app)
         app.router.add_get("/metrics", self._serve_metrics)
@@ -79,3 +85,18 @@ class HttpServer:
         reasons = self._reasons()
         status = 503 if reasons else 200
         return web.json_response({"ready": not reasons, "waiting_for": reasons}, status=status)
+
+
+def traced(tracer: Tracer) -> Middleware:
+    """A span for each request, in its caller's trace."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in OWN_PATHS:
+            return await handler(request)
+        with tracer.request(request.method, route_of(request), request.headers) as answered:
+            response = await handler(request)
+            answered(response.status)
+            return response
+
+    return middleware

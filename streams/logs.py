@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from exporters.tracing import trace_ids
 from streams.settings_sections import LogSettings
 
 NOISY = (
@@ -101,8 +102,15 @@ def _on_one_line(logger: WrappedLogger, name: str, event: EventDict) -> EventDic
     return event
 
 
+def _add_trace(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """What leads from a line to the trace of its batch."""
+    event.update(trace_ids())
+    return event
+
+
 COMMON: list[Processor] = [
     structlog.contextvars.merge_contextvars,
+    _add_trace,
     structlog.stdlib.ExtraAdder(),
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,

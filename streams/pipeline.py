@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import StoreUnavailable
 from encoders.events import EventType, Interaction
+from exporters import tracing
 from exporters.publisher import Outgoing
 from streams.codec import Limits, Rejected, decode_interaction
 from streams.contest import lists_of
@@ -108,13 +109,15 @@ class InterestPipeline:
             tell_dead_letters(refused, self._metrics)
             for one in refused:
                 self._metrics.events.labels(one.received.topic, Outcome.DEAD_LETTERED).inc()
+                tracing.note(one.received, Outcome.DEAD_LETTERED)
 
     async def release(self) -> None:
         """Apply the waiting events whose item has arrived and refuse those that waited too long."""
         async with self.lock:
             due = await self._serving.in_thread(self._due_users)
             if due:
-                await self._refresh({user_id: [] for user_id in due}, publish_first=True)
+                with self._serving.tracer.batch("waiting", []):
+                    await self._refresh({user_id: [] for user_id in due}, publish_first=True)
 
     async def partitions_moved(self, partitions: Iterable[int]) -> dict[tuple[str, int], int]:
         """Forget what another worker may change now, and read what this one must know of its partitions.
@@ -245,19 +248,24 @@ class InterestPipeline:
         """Publish the recommendations of the users whose write won."""
         due = prepared.published(lost)
         with self._metrics.stage("publish"):
-            await self._serving.publish([self._policy.written.outgoing(one) for one in due])
+            messages = [self._policy.written.outgoing(one) for one in due]
+            await self._serving.publish(tracing.following(messages, prepared.causes(due)))
         self._published.note(due)
 
     def _account(self, prepared: Prepared, lost: set[str]) -> None:
         won = list(prepared.won(lost))
         for received, outcome in (one for folded in won for one in folded.outcomes):
             self._metrics.events.labels(received.topic, outcome).inc()
-            if outcome is not Outcome.APPLIED and log.isEnabledFor(logging.DEBUG):
-                log.debug("%s", outcome, extra=place_of(received))
+            if outcome is not Outcome.APPLIED:
+                self._tell(received, outcome)
         tell_dead_letters([letter for folded in won for letter in folded.dead_letters], self._metrics)
         self._metrics.conflicts.inc(len(lost))
         self._metrics.cached_users.set(len(self._states))
         self._metrics.waiting.set(self._states.waiting_count)
+
+    def _tell(self, received: Received, outcome: Outcome) -> None:
+        tracing.note(received, outcome)
+        log.debug("%s", outcome, extra=place_of(received))
 
     def _tell_conflicts(self, by_user: dict[str, Events]) -> None:
         log.info("another worker wrote %d users meanwhile: their events are folded again", len(by_user))

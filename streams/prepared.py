@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from exporters.publisher import Outgoing
-from streams.fold_types import Folded, Visited
+from streams.fold_types import Folded, Received, Visited
 from streams.messages import Recommendation
 from streams.state import UserState
 
@@ -29,6 +29,14 @@ class Prepared:
     def published(self, lost: set[str]) -> list[Recommendation]:
         """The recommendations of those users."""
         return [one for one in self.recommendations if one.user_id not in lost]
+
+    def causes(self, due: Iterable[Recommendation]) -> Iterator[Received]:
+        """The event that each of these recommendations follows."""
+        refreshed = {
+            user.user_id: one for user, one in zip(self.users, self.folded, strict=True) if one.refreshed
+        }
+        for one in due:
+            yield refreshed[one.user_id].cause
 
     def compared(self, lost: set[str]) -> list[Recommendation]:
         """The same, and what a challenger would recommend them."""

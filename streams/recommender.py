@@ -21,6 +21,7 @@ from encoders.exact_search import LARGEST_SCAN, top_rows
 from encoders.features import DETAILED, MAX_HISTORY, PADDING, Catalogue, Histories
 from encoders.runtime import ServingModel
 from encoders.two_stage import covisited, joined, ranked
+from exporters.tracing import span
 from exporters.vector_store import CollectionNames, VectorStore
 from streams.catalog_replica import CatalogReplica
 from streams.filters import ANYTHING, passes_nothing
@@ -111,9 +112,10 @@ class Recommender:
         ]
 
     def _personal(self, scenario: Scenario, asked: Sequence[Asked]) -> list[list[RecommendedItem]]:
-        dense, scores = self._nearest(scenario, asked)
-        self._popular.refresh()  # not while the lock is held: it asks the store
-        with self._replica.lock:
+        with span("retrieve"):
+            dense, scores = self._nearest(scenario, asked)
+            self._popular.refresh()  # not while the lock is held: it asks the store
+        with span("rank"), self._replica.lock:
             if not self._stages.two_stage:
                 return self._lists.make(scenario, asked, dense, scores, None, self._popular.new())
             now = max(self._replica.evidence.latest, *(one.query.at_ms / 1000 for one in asked))

@@ -12,6 +12,7 @@ from typing import TypeVar
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
 from exporters.publisher import Outgoing, Publisher
+from exporters.tracing import UNTRACED, Tracer
 from exporters.vector_store import CollectionNames, VectorStore
 from streams.catalog_replica import CatalogReplica, wall_clock_ms
 from streams.challenger import Challenger
@@ -40,6 +41,7 @@ class Serving:
     """Versions that are being loaded: they hear of every item from the start."""
     versions: tuple[CollectionNames, ...] = ()
     """Versions under which users may have been stored last, this one among them or not."""
+    tracer: Tracer = UNTRACED
 
     @property
     def names(self) -> CollectionNames:

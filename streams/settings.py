@@ -41,6 +41,7 @@ from streams.settings_sections import (
     RecommendationSettings,
     Seconds,
     Section,
+    TracingSettings,
     TrainerSettings,
     UiSettings,
 )
@@ -49,8 +50,8 @@ __all__ = [
     "DAY_SECONDS",
     "BatchSettings",
     "BehaviourSettings",
-    "DriftSettings",
     "CodecSettings",
+    "DriftSettings",
     "EvidenceSettings",
     "HistorySettings",
     "HttpSettings",
@@ -65,6 +66,7 @@ __all__ = [
     "Seconds",
     "Section",
     "Settings",
+    "TracingSettings",
     "TrainerSettings",
     "UiSettings",
     "load_settings",
@@ -85,9 +87,9 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     qdrant: QdrantSettings = QdrantSettings()
     model: ModelSettings = ModelSettings()
+    codec: CodecSettings = CodecSettings()
     input: InputSettings = InputSettings()
     batch: BatchSettings = BatchSettings()
-    codec: CodecSettings = CodecSettings()
     recommendations: RecommendationSettings = RecommendationSettings()
     scenarios: dict[str, ScenarioSettings] = Field({}, validate_default=True)
     ranking: RankingSettings = RankingSettings()
@@ -99,6 +101,7 @@ class Settings(BaseSettings):
     trainer: TrainerSettings = TrainerSettings()
     ui: UiSettings = UiSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -185,6 +185,20 @@ class LogSettings(Section):
     )
 
 
+class TracingSettings(Section):
+    """OpenTelemetry traces, from an event to its recommendation; `docs/observability.md` shows one."""
+
+    enabled: bool = Field(False, description="Needs the extra `tracing`.")
+    otlp_endpoint: str = Field(
+        "http://127.0.0.1:4318/v1/traces",
+        pattern=r"^https?://[^/@\s]+(/[^@\s]*)?$",
+        description="Where traces go, by OTLP over HTTP; what it asks for: `OTEL_EXPORTER_OTLP_HEADERS`.",
+    )
+    sample_ratio: float = Field(
+        1.0, ge=0, le=1, description="Recorded of what comes without its producer's decision."
+    )
+
+
 class RankingSettings(Section):
     """Where candidates come from, and whether a second stage ranks them."""
 

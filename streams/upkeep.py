@@ -33,7 +33,9 @@ class Upkeep(Service):  # type: ignore[misc]
         self._app = app
         self._parts = parts
         self._settings = settings
-        self._http = HttpServer(listener, parts.serving.metrics, self.ready_reasons, parts.api)
+        self._http = HttpServer(
+            listener, parts.serving.metrics, self.ready_reasons, parts.api, parts.serving.tracer
+        )
         self._assigned = False
         self._faults: dict[str, str] = {}
         self._begin = True
@@ -57,6 +59,7 @@ class Upkeep(Service):  # type: ignore[misc]
         await self._parts.publisher.stop()
         await asyncio.to_thread(self._parts.executor.shutdown)
         await asyncio.to_thread(self._parts.serving.store.close)
+        await asyncio.to_thread(self._parts.serving.tracer.close)
 
     def ready_reasons(self) -> list[str]:
         """Why the worker cannot serve yet; empty when it can."""

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -69,6 +70,7 @@ def trainer(
 
 
 def _serve(settings: Settings, once: bool) -> None:
+    from streams.composition import open_tracer
     from streams.kafka.topics import ensure_topics
     from streams.trainer.lease import open_lease
     from streams.trainer.metrics import TrainerMetrics, served
@@ -76,11 +78,15 @@ def _serve(settings: Settings, once: bool) -> None:
     from streams.trainer.trainer import Trainer
 
     metrics = TrainerMetrics()
-    with stop_signals() as stopped, served(metrics, settings.trainer) as port:
+    with (
+        stop_signals() as stopped,
+        served(metrics, settings.trainer) as port,
+        closing(open_tracer(settings.tracing, "freshet-trainer")) as tracer,
+    ):
         ensure_topics(settings.kafka)
         logging.getLogger(__name__).info("metrics on http://%s:%d", settings.trainer.host, port)
         with open_lease(settings.kafka) as lease:
-            Trainer(settings, lease, metrics, stopped, report=report).run(once=once)
+            Trainer(settings, lease, metrics, stopped, report=report, tracer=tracer).run(once=once)
 
 
 def _train_on(settings: Settings, dataset: tuple[str, str], model: Path, out: Path, as_json: bool) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from encoders.errors import DataError
 from exporters.drift_metrics import DriftMetrics
 from exporters.publisher import Outgoing
+from exporters.tracing import trace_headers
 from exporters.vector_store import CounterRecord
 from streams.codec import Rejected
 from streams.dead_letters import dead_letter
@@ -144,5 +145,5 @@ _json = msgspec.json.Encoder()
 
 
 def _outgoing(request: TrainingRequest) -> Outgoing:
-    headers = (("schema_version", SCHEMA_VERSION.encode()),)
+    headers = (("schema_version", SCHEMA_VERSION.encode()), *trace_headers())
     return Outgoing(REQUESTS, request.model.encode(), _json.encode(request), headers)

@@ -97,7 +97,13 @@ class Lease:
     @staticmethod
     def _received(message: Any) -> Received:
         return Received(
-            TOPIC, message.partition, message.offset, message.key, message.value, message.timestamp
+            TOPIC,
+            message.partition,
+            message.offset,
+            message.key,
+            message.value,
+            message.timestamp,
+            tuple(message.headers),
         )
 
 

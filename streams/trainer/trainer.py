@@ -12,12 +12,15 @@ from threading import Event
 from encoders.errors import BrokerError, BrokerUnavailable, FreshetError
 from encoders.gate.report import GateReport
 from exporters.model_manifest import read_manifest
+from exporters.tracing import UNTRACED, Tracer, note
 from streams.codec import Rejected
 from streams.composition import policy_of
 from streams.dead_letters import dead_letter
 from streams.fold_types import DeadLetter, Received
 from streams.kafka.producer import EventProducer
+from streams.logs import bound
 from streams.messages import TrainingRequest
+from streams.places import place_of
 from streams.releases.release import release
 from streams.releases.topic import read_releases
 from streams.settings import Settings
@@ -46,10 +49,12 @@ class Trainer:
         *,
         report: Callable[[], Report],
         command: Sequence[str] = COMMAND,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         """``report`` makes what shows the progress of one training; ``command`` is the child's."""
         self._settings, self._lease, self._metrics = settings, lease, metrics
         self._stopped, self._report, self._command = stopped, report, command
+        self._tracer = tracer
         self._outcomes = Outcomes(settings.trainer.models)
         self._limits = policy_of(settings).limits
 
@@ -63,7 +68,8 @@ class Trainer:
             if received is None:
                 continue
             try:
-                handled = self._handle(received)
+                with bound(**place_of(received)), self._tracer.job("train", received):
+                    handled = self._handle(received)
                 if handled:
                     self._lease.done(received)
             except BrokerUnavailable as error:
@@ -100,6 +106,7 @@ class Trainer:
         if verdict.reason is not None:
             self._refuse(received, Rejected(verdict.reason, verdict.sentence))
         self._conclude(request, verdict, time.monotonic() - started)
+        note(received, verdict.status)
         return True
 
     def _train(self, received: Received, accepted: Accepted) -> Verdict | None:

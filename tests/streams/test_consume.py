@@ -14,6 +14,7 @@ import pytest
 
 from encoders.errors import BrokerUnavailable, StoreError, StoreUnavailable
 from exporters.metrics import Metrics
+from exporters.tracing import UNTRACED
 from streams import consume as module
 from streams.composition import Parts
 from streams.consume import EXIT_SOFTWARE, EXIT_UNAVAILABLE, carry_out, consume, received
@@ -46,7 +47,8 @@ def death_and_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def parts() -> Parts:
-    return cast(Parts, SimpleNamespace(serving=SimpleNamespace(metrics=Metrics()), progress=Progress()))
+    serving = SimpleNamespace(metrics=Metrics(), tracer=UNTRACED)
+    return cast(Parts, SimpleNamespace(serving=serving, progress=Progress()))
 
 
 class Failing:

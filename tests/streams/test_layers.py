@@ -8,6 +8,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAINING_ONLY = ("torch", "transformers")
+OPTIONAL = ("opentelemetry", "requests")
+"""Of tracing, which is off."""
 SERVING = ("streams.cli.worker", "streams.worker", "exporters.model_store", "exporters.qdrant_edge")
 
 
@@ -23,9 +25,11 @@ def test_imports_run_from_streams_to_exporters_to_encoders() -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_serving_loads_neither_torch_nor_transformers() -> None:
+def test_serving_loads_neither_what_trains_nor_what_traces() -> None:
     names = ", ".join(SERVING)
-    ended = python("-c", f"import sys, {names}; print(sorted(set(sys.modules) & set({TRAINING_ONLY!r})))")
+    ended = python(
+        "-c", f"import sys, {names}; print(sorted(set(sys.modules) & set({TRAINING_ONLY + OPTIONAL!r})))"
+    )
     assert (ended.returncode, ended.stdout.strip()) == (0, "[]"), ended.stderr
 
 

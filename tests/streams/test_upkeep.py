@@ -11,6 +11,7 @@ from faust.types import TP
 
 from encoders.errors import BrokerUnavailable, StoreUnavailable
 from exporters.metrics import Metrics
+from exporters.tracing import UNTRACED
 from streams import upkeep as module
 from streams.catalogue_gate import QUIET_SECONDS, CatalogueGate
 from streams.progress import Progress
@@ -21,7 +22,8 @@ from streams.upkeep import Upkeep
 def upkeep() -> Upkeep:
     signal = SimpleNamespace(connect=lambda handler: None)
     app: Any = SimpleNamespace(on_partitions_assigned=signal, on_partitions_revoked=signal, should_stop=False)
-    parts: Any = SimpleNamespace(gate=CatalogueGate(), serving=SimpleNamespace(metrics=None), api=None)
+    serving = SimpleNamespace(metrics=None, tracer=UNTRACED)
+    parts: Any = SimpleNamespace(gate=CatalogueGate(), serving=serving, api=None)
     nothing: Any = None
     return Upkeep(app, parts, nothing, nothing)
 

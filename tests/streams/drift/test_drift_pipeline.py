@@ -18,6 +18,7 @@ from streams.settings_sections import DriftSettings
 from tests.fakes.kafka_messages import NOW_MS, click, event, message
 from tests.fakes.model import text_vector
 from tests.fakes.wired_worker import WiredWorker
+from tests.support.traces import MemoryTracer, context_ids, trace_id_of
 from tests.support.drifting_shop import BATCH
 
 SETTINGS = DriftSettings(
@@ -107,6 +108,14 @@ async def test_a_dislike_is_no_event_to_be_hit(worker: WiredWorker) -> None:
 async def test_a_redelivered_event_counts_once(worker: WiredWorker) -> None:
     await worker.interest.process(events(OLD, 0, 30))
     assert decode_summary((await told(worker, events(OLD, 0, 30))).value).events == 30
+
+
+async def test_a_request_carries_the_trace_of_the_batch_that_asked(worker: WiredWorker) -> None:
+    tracer, summaries = MemoryTracer(), await shifted(worker)
+    with tracer.batch("drift", summaries):
+        await worker.drift.process(summaries)
+    (sent,) = worker.publisher.on("training-requests")
+    assert trace_id_of(sent.headers) == context_ids(tracer.spans["process drift batch"])[0]
 
 
 async def test_a_shift_becomes_a_request_with_its_evidence(worker: WiredWorker) -> None:
