@@ -147,6 +147,24 @@ class Evidence:
         self._popularity[i] = row.popularity * 2.0 ** (age / self.half_lives.popularity)
         self._recent[i] = row.recent * 2.0 ** (age / self.half_lives.recent)
 
+    def copy_from(self, other: Evidence, rows: Integers) -> None:
+        """Know what ``other`` knows, and nothing else: its row i is ``rows[i]`` here, -1 where not here."""
+        here = np.flatnonzero(rows >= 0)
+        to = rows[here]
+        self.landmark, self.latest = other.landmark, other.latest
+        self._clear(np.arange(self.n))
+        items, weights = rows[other._items[here]], other._weights[here]
+        if (items < 0).any():
+            weights = np.where(items < 0, np.float32(0), weights)
+            order = np.argsort(-weights, axis=1, kind="stable")  # unused places come last
+            items, weights = np.take_along_axis(items, order, 1), np.take_along_axis(weights, order, 1)
+            items = np.where(items < 0, to[:, None], items)
+        self._items[to], self._weights[to] = items, weights
+        for name in ("_totals", "_popularity", "_recent"):
+            values = getattr(self, name)
+            values[: self.n] = 0.0
+            values[to] = getattr(other, name)[here]
+
     def _merge(self, rows: Integers, neighbours: Integers, weights: Doubles) -> None:
         touched = np.unique(rows)
         old = np.repeat(touched, self.width)

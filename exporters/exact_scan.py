@@ -147,9 +147,9 @@ class MirroredEngine:
         filters: Sequence[Conditions],
     ) -> list[list[Hit]]:
         """In memory up to ``largest_scan`` points and without a filter, else in the engine."""
-        mirror = self._mirror(collection, vector, where.key)
+        mirror = None if all(filters) else self._mirror(collection, vector, where.key)
         if mirror is None or queries.shape[1] != mirror.dim:
-            # Too many, or nothing to search, or a query that only the engine can refuse.
+            # Nothing that it could answer, or too many, or a query that only the engine can refuse.
             return self._engine.nearest(collection, vector, queries, limits, where, filters)
         if not any(filters):
             return mirror.nearest(queries, limits, where.minimum)

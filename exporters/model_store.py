@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -42,6 +43,8 @@ from exporters.model_manifest import (
 
 LATEST = "latest"
 _IDENTITY = ("config.json", "tokenizer.json", "weights.safetensors", RANKER_WEIGHTS)
+_TEXT_FILES = ("text.onnx", "tokenizer.json")
+_text_encoders: WeakValueDictionary[tuple[object, ...], TextEncoder] = WeakValueDictionary()
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -138,12 +141,25 @@ def _open(folder: Path, manifest: Manifest, threads: int, providers: Sequence[st
         dim=manifest.dim,
         text_dim=manifest.text_dim,
         state_dim=manifest.state_dim,
-        text=TextEncoder.open(folder / "tokenizer.json", session("text.onnx")),
+        text=_text_encoder(folder, manifest, threads, providers),
         item_graph=session("item.onnx"),
         step_graph=session("user_step.onnx"),
         prefill_graph=session("user_prefill.onnx"),
         ranker_graph=session(RANKER) if manifest.ranker_features else None,
     )
+
+
+def _text_encoder(folder: Path, manifest: Manifest, threads: int, providers: Sequence[str]) -> TextEncoder:
+    """Versions of equal text towers share one that is open: it is most of a model's memory and loading."""
+    digests = tuple(entry.sha256 for name, entry in sorted(manifest.files.items()) if name in _TEXT_FILES)
+    key = (digests, threads, tuple(providers))
+    encoder = _text_encoders.get(key) if digests else None
+    if encoder is None:
+        text_graph = open_session(folder / "text.onnx", threads=threads, providers=providers)
+        encoder = TextEncoder.open(folder / "tokenizer.json", text_graph)
+        if digests:
+            _text_encoders[key] = encoder
+    return encoder
 
 
 def _identity(scratch: Path, facts: ModelFacts) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 from uuid import UUID
+
+import numpy as np
 
 from exporters import qdrant_points as points
 from exporters.qdrant_conditions import AVAILABLE, WAITING, Conditions, conditions_of, updated_since
@@ -24,6 +26,8 @@ from exporters.vector_store import (
 
 # Points in one request: an item of 128 + 384 floats is some 10 kB of JSON, and Qdrant takes 32 MB by default.
 REQUEST_POINTS = 500
+# Points copied at a time: the engine in this process, and the parsing of JSON, stop every other thread.
+COPIED_POINTS = 50
 # Ties are broken exactly as long as fewer items than this share one score.
 LONGEST_TIE = 10_000
 # Point ids whose item ids are remembered (about 200 bytes each); it starts anew when full.
@@ -70,14 +74,34 @@ class QdrantVectorStore:
         found = self._read(names.items, ids, _item_vectors(with_text))
         return [points.item_record(found[id_]) if id_ in found else None for id_ in ids]
 
-    def scroll_items(
-        self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
-    ) -> Iterator[list[ItemRecord]]:
+    def scroll_items(self, names: CollectionNames, updated_since_ms: int = 0) -> Iterator[list[ItemRecord]]:
         """All items with ``updated_at_ms >= updated_since_ms``, in pages."""
-        where = updated_since(updated_since_ms)
-        for page in self._pages(names.items, where, _item_vectors(with_text)):
+        for page in self._pages(names.items, updated_since(updated_since_ms), _item_vectors(False)):
             self._remember(page)
             yield [points.item_record(point) for point in page]
+
+    def copy_items(
+        self,
+        source: CollectionNames,
+        target: CollectionNames,
+        encode: Callable[[Vector], Vector],
+        updated_since_ms: int = 0,
+    ) -> Iterator[list[ItemRecord]]:
+        """Write items of one version under another, with the vectors that ``encode`` makes of their texts."""
+        for page in self._pages(source.items, updated_since(updated_since_ms), ("text",), COPIED_POINTS):
+            there = self._read(target.items, [point.id for point in page], (), ("source_offset",))
+            older = [point for point in page if point.id not in there or _outranks(point, there[point.id])]
+            if not older:
+                yield []
+                continue
+            texts = np.stack([point.vectors["text"] for point in older])
+            batch = [
+                Point(point.id, point.payload, {"item": vector, "text": text})
+                for point, vector, text in zip(older, encode(texts), texts, strict=True)
+            ]
+            self._write(target.items, batch, "source_offset")
+            self._remember(batch)
+            yield [points.item_record(point) for point in batch]
 
     def nearest_items(
         self,
@@ -199,10 +223,12 @@ class QdrantVectorStore:
             )
         return found
 
-    def _pages(self, collection: str, where: Conditions, vectors: Sequence[str]) -> Iterator[list[Point]]:
+    def _pages(
+        self, collection: str, where: Conditions, vectors: Sequence[str], limit: int = REQUEST_POINTS
+    ) -> Iterator[list[Point]]:
         start: UUID | None = None
         while True:
-            page, start = self._engine.scroll(collection, where, vectors, start, REQUEST_POINTS)
+            page, start = self._engine.scroll(collection, where, vectors, start, limit)
             if page:
                 yield page
             if start is None:
@@ -231,6 +257,11 @@ class QdrantVectorStore:
         """Fetch the item ids of new point ids: with every hit they would cost a third of the search again."""
         unknown = [UUID(int=id_) for id_, _ in found if id_ not in self._item_ids]
         self._remember(self._read(collection, unknown, (), ("item_id",)).values())
+
+
+def _outranks(point: Point, stored: Point) -> bool:
+    newer: bool = point.payload["source_offset"] > stored.payload["source_offset"]
+    return newer
 
 
 def _parts(sequence: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -8,7 +8,7 @@ later and ``StoreError`` when it cannot.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
@@ -180,10 +180,21 @@ class VectorStore(Protocol):
     ) -> list[ItemRecord | None]:
         """The items in the order asked for, or ``None``; ``text_vector`` is empty [0] unless asked for."""
 
-    def scroll_items(
-        self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
+    def scroll_items(self, names: CollectionNames, updated_since_ms: int = 0) -> Iterator[list[ItemRecord]]:
+        """All items with ``updated_at_ms >= updated_since_ms``, in pages; ``text_vector`` is empty [0]."""
+
+    def copy_items(
+        self,
+        source: CollectionNames,
+        target: CollectionNames,
+        encode: Callable[[Vector], Vector],
+        updated_since_ms: int = 0,
     ) -> Iterator[list[ItemRecord]]:
-        """All items with ``updated_at_ms >= updated_since_ms``, in pages; ``text_vector`` as above."""
+        """Write items of one version under another, where they are absent or older there.
+
+        ``encode`` makes vectors [n, d] of text vectors [n, t]. In pages that are small enough to work beside
+        others, each read when it is asked for; yields what was written of it, with ``text_vector`` as above.
+        """
 
     def nearest_items(
         self,

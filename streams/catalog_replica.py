@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import RLock
 
+import numpy as np
+
 from encoders.evidence import NOTHING, Evidence
 from exporters.vector_store import CollectionNames, EvidenceRecord, ItemRecord, VectorStore
 from streams.evidence_state import take_in
-from streams.item_table import ItemTable
+from streams.item_table import UNKNOWN, ItemTable
 
 REFRESH_OVERLAP_MS = 30_000
 """How far a refresh looks back beyond the last: other clocks may run behind, and writes take time."""
@@ -20,6 +22,11 @@ OWN_OVERLAP_MS = 5_000
 def wall_clock_ms() -> int:
     """Milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def overlap_ms(store: VectorStore) -> int:
+    """How far to look back beyond the last reading."""
+    return REFRESH_OVERLAP_MS if store.shared else OWN_OVERLAP_MS
 
 
 class CatalogReplica:
@@ -61,16 +68,34 @@ class CatalogReplica:
 
     def catch_up(self) -> int:
         """Read what the store received since it was last read, whoever wrote it; blocks."""
-        read, began_ms = 0, self._clock_ms()
-        overlap_ms = REFRESH_OVERLAP_MS if self._store.shared else OWN_OVERLAP_MS
-        since = max(0, self._read_ms - overlap_ms)
-        for page in self._store.scroll_items(self._names, updated_since_ms=since):
-            self.add(page)
-            read += len(page)
+        began_ms = self._clock_ms()
+        since = max(0, self._read_ms - overlap_ms(self._store))
+        read = self.read_items(since)
         for records in self._store.scroll_evidence(self._names, updated_since_ms=since):
             self.take_in(records)
         self._read_ms = began_ms
         return read
+
+    def read_items(self, since_ms: int) -> int:
+        """Read the items that the store received since then, in milliseconds; blocks. Counts them."""
+        read = 0
+        for page in self._store.scroll_items(self._names, updated_since_ms=since_ms):
+            self.add(page)
+            read += len(page)
+        return read
+
+    def take_over(self, before: CatalogReplica) -> list[str]:
+        """Know of evidence what the replica of another model knows, which then is not to be read again.
+
+        Evidence is of no model version. Returns the items of ``before`` that the store lacks under this one.
+        """
+        ids = before.items.ids
+        self.ensure(ids)
+        with before.lock, self.lock:
+            rows = np.array([self.items.rows.get(item_id, UNKNOWN) for item_id in ids], np.int64)
+            self.evidence.copy_from(before.evidence, rows)
+            self._sequences, self._read_ms = dict(before._sequences), before._read_ms
+        return [item_id for item_id, row in zip(ids, rows.tolist(), strict=True) if row == UNKNOWN]
 
     def ensure(self, item_ids: Iterable[str]) -> None:
         """Ask the store for the items that are not here yet; blocks. Those that it lacks stay unknown."""

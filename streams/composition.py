@@ -150,15 +150,11 @@ def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease |
     interest = InterestPipeline(serving, states, trending, policy, reporter)
     evidence = EvidencePipeline(serving)
 
-    def forget() -> None:
-        states.model_changed()
-        evidence.forget()
-
     releases = ReleaseWatch(settings.kafka, name, serving.metrics, release)
     worker = Worker(
         serving=serving,
         locks=(catalog.lock, evidence.lock, interest.lock),
-        forget=forget,
+        forget=evidence.model_changed,
         cache=settings.model.cache,
         open_generation=partial(open_generation, settings, serving.store),
         prefix=settings.qdrant.collection_prefix,

@@ -55,7 +55,7 @@ def stored_users(
 ) -> list[UserState]:
     """The users as stored, in the order asked for, with vectors of this generation's model; blocks."""
     users = read_users(store, generation.names, generation.sizes, elsewhere, user_ids)
-    foreign = [user for user in users if not user.encoded]
+    foreign = [user for user in users if user.encoded_by is None]
     if foreign:
         found = encode_histories(generation.model, generation.replica.items, foreign)
         for user, state, interest in zip(foreign, *found, strict=True):

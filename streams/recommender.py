@@ -86,6 +86,11 @@ class Recommender:
                 lists[place] = items
         return lists
 
+    def prepare(self) -> None:
+        """Search the store once, where lists will: what an engine prepares at its first search is ready then."""
+        if not self._whole:
+            self._store.nearest_items(self._names, np.eye(1, self._model.dim, dtype=np.float32), [1])
+
     def _asked(self, scenario: Scenario, query: Query) -> Asked:
         table = self._replica.items
         basis = [one for one in query.events if one.event_type not in AGAINST and one.item_id in table]
@@ -168,8 +173,12 @@ class Recommender:
 
         For ranking alone, which scores again: the store's own scores do not depend on the batch.
         """
-        whole = not self._store.shared and len(self._replica) <= LARGEST_SCAN
-        return whole and self._stages.two_stage and all(one.filter == ANYTHING for one in asked)
+        return self._whole and all(one.filter == ANYTHING for one in asked)
+
+    @property
+    def _whole(self) -> bool:
+        small = not self._store.shared and len(self._replica) <= LARGEST_SCAN
+        return small and self._stages.two_stage
 
     def _scan(self, asked: Sequence[Asked], wanted: int) -> Integers:
         """Rows of the nearest items, [b, wanted], by one matrix product over the replica."""

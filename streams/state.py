@@ -77,7 +77,7 @@ class History(Struct, array_like=True):
 class UserState:
     """A user while a batch is at work on it: ``interest`` [d], ``state`` [s], history, count of writes."""
 
-    __slots__ = ("encoded", "history", "interest", "sequence", "state", "user_id")
+    __slots__ = ("encoded_by", "history", "interest", "sequence", "state", "user_id")
 
     def __init__(
         self,
@@ -86,10 +86,10 @@ class UserState:
         state: Vector,
         history: History,
         sequence: int = 0,
-        encoded: bool = True,
+        encoded_by: str | None = None,
     ) -> None:
-        self.encoded = encoded
-        """Whether the vectors are those of the history; else another model made them, and they are zeros."""
+        self.encoded_by = encoded_by
+        """The users' collection of the model that made the vectors of the history; ``None``: none did."""
         self.user_id = user_id
         self.interest = interest
         self.state = state

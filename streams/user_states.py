@@ -44,13 +44,14 @@ class UserStates:
     def load(self, user_ids: Sequence[str]) -> list[UserState]:
         """The users' states, taken out of the cache or read in one request; new users begin empty.
 
-        Those whom another model wrote last are encoded from their histories.
+        Those whose vectors another model made last are encoded from their histories, all at once.
         """
         taken = {user_id: self._cache.take(user_id) for user_id in user_ids}
         missing = [user_id for user_id, state in taken.items() if state is None]
         read = dict(zip(missing, self._read(missing), strict=True))
-        self._encode([user for user in read.values() if not user.encoded])
-        return [taken[user_id] or read[user_id] for user_id in user_ids]
+        users = [taken[user_id] or read[user_id] for user_id in user_ids]
+        self._encode([user for user in users if user.encoded_by != self._serving.names.users])
+        return users
 
     def save(self, users: Sequence[UserState], now_ms: int) -> list[str]:
         """Write changed users; those whose write won are kept, the ids of the others are returned."""
@@ -85,10 +86,6 @@ class UserStates:
                     if any(one.partition in partitions for one in user.history.waiting):
                         self._note_wait(user)
 
-    def model_changed(self) -> None:
-        """Forget the vectors of the model before; who waits for what stays the same."""
-        self._cache.clear()
-
     def waiting_items(self) -> set[str]:
         """The unknown items that events wait for."""
         return {item_id for wait in self._waits.values() for item_id in wait.item_ids}
@@ -122,7 +119,7 @@ class UserStates:
         serving.replica.ensure(one.item_id for user in users for one in user.history.events)
         states, interests = encode_histories(serving.model, serving.replica.items, users)
         for user, state, interest in zip(users, states, interests, strict=True):
-            user.state, user.interest, user.encoded = state.copy(), interest.copy(), True
+            user.state, user.interest, user.encoded_by = state.copy(), interest.copy(), serving.names.users
         serving.metrics.reencoded_users.inc(len(users))
 
 

@@ -17,35 +17,33 @@ def read_users(
 ) -> list[UserState]:
     """The users in the order asked for, from the version that wrote them last; new ones begin empty; blocks.
 
-    A user of another version than ``names`` comes with zeros for vectors and ``encoded`` false.
+    ``encoded_by`` is ``None``, and the vectors are zeros, where another version than ``names`` wrote last.
     Raises ``StoreUnavailable`` or ``StoreError``.
     """
     if not user_ids:
         return []
     found = [store.retrieve_users(one, user_ids) for one in (names, *elsewhere)]
-    return [_newest(user_id, sizes, records) for user_id, records in zip(user_ids, zip(*found, strict=True))]
+    return [
+        _newest(user_id, names, sizes, records)
+        for user_id, records in zip(user_ids, zip(*found, strict=True))
+    ]
 
 
-def _newest(user_id: str, sizes: VectorSizes, records: Sequence[UserRecord | None]) -> UserState:
+def _newest(
+    user_id: str, names: CollectionNames, sizes: VectorSizes, records: Sequence[UserRecord | None]
+) -> UserState:
     """``records`` of one user, that of the model at work first: it is preferred where no other is newer."""
-    own, *others = records
-    if not any(others):
-        return _state(user_id, sizes, own)
-    histories = [(record, unpack(record.blob)) for record in records if record is not None]
-    newest, history = max(histories, key=lambda one: (_reach(one[1]), one[0].sequence))
-    # Above every version's count, so that the write wins wherever it is made.
-    sequence = max(record.sequence for record, _ in histories)
-    if newest is own:
-        return UserState(user_id, own.interest, own.state, history, sequence)
     user = UserState.new(user_id, sizes.item, sizes.state)
-    user.history, user.sequence, user.encoded = history, sequence, False
+    histories = [(record, unpack(record.blob)) for record in records if record is not None]
+    if not histories:
+        user.encoded_by = names.users
+        return user
+    newest, user.history = max(histories, key=lambda one: (_reach(one[1]), one[0].sequence))
+    # Above every version's count, so that the write wins wherever it is made.
+    user.sequence = max(record.sequence for record, _ in histories)
+    if newest is records[0]:
+        user.interest, user.state, user.encoded_by = newest.interest, newest.state, names.users
     return user
-
-
-def _state(user_id: str, sizes: VectorSizes, record: UserRecord | None) -> UserState:
-    if record is None:
-        return UserState.new(user_id, sizes.item, sizes.state)
-    return UserState(user_id, record.interest, record.state, unpack(record.blob), record.sequence)
 
 
 def _reach(history: History) -> int:

@@ -41,8 +41,8 @@ class Worker:
 
     serving: Serving
     locks: Sequence[asyncio.Lock]
-    forget: Callable[[], None]
-    """Drops what the model before has left in memory."""
+    forget: Callable[[Sequence[str]], None]
+    """Drops what is in memory of the evidence on items that the new model does not have."""
     cache: Path
     open_generation: OpenGeneration
     prefix: str = ""
@@ -178,15 +178,14 @@ class Changeover:
         self, release: ModelRelease, champion: Generation, challenger: Challenger | None
     ) -> None:
         worker, serving, before = self._worker, self._worker.serving, self._worker.serving.generation
-        if champion is not before:
-            await asyncio.to_thread(champion.replica.catch_up)
         async with self._between_batches():
+            if challenger is not None and challenger.generation is not before:
+                await serving.in_thread(challenger.generation.replica.take_over, before.replica)
             if champion is not before:
-                # What was written since the reading above: little.
-                await serving.in_thread(champion.replica.catch_up)
+                lost = await serving.in_thread(champion.replica.take_over, before.replica)
                 serving.versions = tuple(dict.fromkeys((champion.names, before.names, *serving.versions)))
                 serving.generation = champion
-                worker.forget()
+                worker.forget(lost)
                 since_ms = max(0, serving.clock_ms() - REFRESH_OVERLAP_MS)
                 self._kept = _Kept(before, since_ms, time.monotonic() + KEPT_SECONDS)
             serving.challenger = challenger

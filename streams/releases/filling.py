@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from encoders.errors import ReleaseRefused
-from exporters.vector_store import CollectionNames, ItemRecord, VectorStore
+from exporters.vector_store import CollectionNames, VectorStore
 from streams.generation import Generation
 
-log = logging.getLogger(__name__)
-
-AT_ONCE = 50
-"""Items of one write: what a batch of events may have to wait for."""
 SAMPLE = 64
 TOLERANCE = 2e-3
 
 Look = Callable[[float], None]
-"""Called after every write with the CPU seconds that it took: may wait, or raise to give up."""
+"""Called after every page with the CPU seconds that it took: may wait, or raise to give up."""
 
 
 def fill_items(
@@ -28,36 +23,30 @@ def fill_items(
 ) -> int:
     """Give ``generation`` the items of ``source`` received since ``since_ms``; counts those written; blocks.
 
-    A newer message of an item wins, whoever wrote it; what is there already is left alone. Raises
-    ``StoreUnavailable`` or ``StoreError``.
+    A newer message of an item wins, whoever wrote it; what is there already is left alone. What is written is
+    in the replica, too. Raises ``StoreUnavailable`` or ``StoreError``.
     """
-    written = 0
-    for page in store.scroll_items(source, since_ms, with_text=True):
-        for start in range(0, len(page), AT_ONCE):
-            began = time.thread_time()
-            missing = _missing(store, generation, page[start : start + AT_ONCE])
-            if missing:
-                store.upsert_items(generation.names, generation.encoded(missing))
-            written += len(missing)
-            look(time.thread_time() - began)
+    written, began = 0, time.thread_time()
+    pages = store.copy_items(source, generation.names, generation.model.item_vectors, since_ms)
+    for page in pages:
+        generation.replica.add(page)
+        written += len(page)
+        look(time.thread_time() - began)
+        began = time.thread_time()
     return written
 
 
-def _missing(store: VectorStore, generation: Generation, records: Sequence[ItemRecord]) -> list[ItemRecord]:
-    found = store.retrieve_items(generation.names, [one.item_id for one in records])
-    return [
-        record
-        for record, here in zip(records, found, strict=True)
-        if here is None or here.source_offset < record.source_offset
-    ]
-
-
 def verify_items(store: VectorStore, source: CollectionNames, generation: Generation) -> None:
-    """Raise ``ReleaseRefused`` unless every item is there, and a sample has the vectors of the model."""
+    """Raise ``ReleaseRefused`` unless every item is there, and a sample has the vectors of the model.
+
+    The replica must be whole.
+    """
     wanted, there = store.count_items(source), store.count_items(generation.names)
     if there < wanted:
         raise ReleaseRefused("store", f"{generation.names.items} holds {there} of {wanted} items")
-    sample = next(iter(store.scroll_items(generation.names, with_text=True)), [])[:SAMPLE]
+    ids = generation.replica.items.ids
+    stored = store.retrieve_items(generation.names, ids[:: max(1, len(ids) // SAMPLE)], with_text=True)
+    sample = [one for one in stored if one is not None]
     for record, fresh in zip(sample, generation.encoded(sample), strict=True):
         if not np.allclose(record.vector, fresh.vector, rtol=0, atol=TOLERANCE):
             raise ReleaseRefused(

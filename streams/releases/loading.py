@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Event
-
-import numpy as np
 
 from encoders.errors import ModelError, ReleaseRefused, StoreError
 from exporters.metrics import Metrics
 from exporters.model_fetch import fetch_model
 from exporters.vector_store import CollectionNames, VectorStore
-from streams.catalog_replica import REFRESH_OVERLAP_MS
+from streams.catalog_replica import overlap_ms, wall_clock_ms
 from streams.generation import Generation
 from streams.messages import ModelAt
 from streams.releases.filling import fill_items, verify_items
@@ -70,26 +67,33 @@ def fill(
     pace: Pace,
     since_ms: int = 0,
 ) -> None:
-    """Fill and verify a generation's items from another version's, and read its replica.
+    """Fill and verify a generation's items from another version's; its replica has them all, and no evidence.
 
     Of items that were received before ``since_ms`` it is known that they are there. Raises
     ``ReleaseRefused`` (``store``, ``superseded``).
     """
+    recent_ms = max(0, wall_clock_ms() - overlap_ms(store))
     try:
-        # Twice: what came meanwhile from workers that do not know of this version is few the second time.
-        for _ in range(2):
-            began_ms = time.time_ns() // 1_000_000
-            metrics.filled_items.inc(fill_items(store, source, generation, pace.look, since_ms))
-            since_ms = max(0, began_ms - REFRESH_OVERLAP_MS)
+        unread_ms = since_ms if store.count_items(generation.names) else recent_ms
+        metrics.filled_items.inc(fill_items(store, source, generation, pace.look, since_ms))
+        if store.shared:
+            # Again: what came meanwhile from workers that do not know of this version.
+            metrics.filled_items.inc(fill_items(store, source, generation, pace.look, recent_ms))
+        _read_items(generation, unread_ms, store.count_items(generation.names))
         verify_items(store, source, generation)
-        stored = store.count_items(generation.names)
-        generation.replica.catch_up()
-        if len(generation.replica) < stored:
-            raise ReleaseRefused("store", f"read {len(generation.replica)} of {stored} items")
-        # What an engine prepares at its first search is prepared here, not in the first batch.
-        store.nearest_items(generation.names, np.eye(1, generation.model.dim, dtype=np.float32), [1])
+        generation.recommender.prepare()
     except StoreError as error:
         raise ReleaseRefused("store", f"the items of {generation.version}: {error}") from error
+
+
+def _read_items(generation: Generation, since_ms: int, stored: int) -> None:
+    """What others wrote since then, or all of it where they wrote more."""
+    replica = generation.replica
+    replica.read_items(since_ms)
+    if len(replica) < stored:
+        replica.read_items(0)
+    if len(replica) < stored:
+        raise ReleaseRefused("store", f"read {len(replica)} of {stored} items")
 
 
 def complete(

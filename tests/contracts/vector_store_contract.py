@@ -25,6 +25,7 @@ from exporters.vector_store import (
 )
 
 NAMES = CollectionNames.of("v1", prefix="test-")
+OTHER = CollectionNames.of("v2", prefix="test-")
 SIZES = VectorSizes(item=8, text=6, state=16)
 AWKWARD_IDS = ["", " ", "a/b?c#d", "ключ-ключ", "買い物🛒", "x" * 20_000, "../../etc/passwd", "null", "0"]
 
@@ -33,6 +34,11 @@ def unit(rng: np.random.Generator, *shape: int) -> Vector:
     """Random vectors [..., d] of unit length, float32."""
     vectors = rng.standard_normal(shape)
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
+
+
+def turned(texts: Vector) -> Vector:
+    """Another version's item tower: [n, t] -> [n, d]."""
+    return np.concatenate([texts[:, ::-1], texts[:, :2]], axis=1)
 
 
 def item(item_id: str, vector: Vector | None = None, **changes: object) -> ItemRecord:
@@ -208,11 +214,6 @@ class VectorStoreContract:
         ((found,),) = empty.scroll_items(NAMES)
         assert_same(found, without_text(item("i")))
 
-    def test_scrolling_with_text_gives_the_text_vectors(self, empty: VectorStore) -> None:
-        empty.upsert_items(NAMES, [item("i")])
-        ((found,),) = empty.scroll_items(NAMES, with_text=True)
-        assert_same(found, item("i"))
-
     def test_scrolling_since_a_time_includes_that_time(self, empty: VectorStore) -> None:
         at = 1_700_000_000_123
         empty.upsert_items(NAMES, [item(f"i{n}", updated_at_ms=at + n) for n in (-1, 0, 1)])
@@ -221,6 +222,37 @@ class VectorStoreContract:
 
     def test_scrolling_an_empty_collection_gives_nothing(self, empty: VectorStore) -> None:
         assert list(empty.scroll_items(NAMES)) == []
+
+    # -- copying items
+
+    def test_items_are_copied_whole_with_other_vectors(self, empty: VectorStore) -> None:
+        empty.ensure_collections(OTHER, SIZES)
+        items = [item(f"i{n}") for n in range(120)]
+        empty.upsert_items(NAMES, items)
+        written = [one for page in empty.copy_items(NAMES, OTHER, turned) for one in page]
+        assert sorted(one.item_id for one in written) == sorted(one.item_id for one in items)
+        wanted = replace(items[7], vector=turned(items[7].text_vector[None])[0])
+        assert_same(empty.retrieve_items(OTHER, ["i7"], with_text=True)[0], wanted)
+
+    def test_what_was_copied_is_not_copied_again(self, empty: VectorStore) -> None:
+        empty.ensure_collections(OTHER, SIZES)
+        empty.upsert_items(NAMES, [item("i")])
+        list(empty.copy_items(NAMES, OTHER, turned))
+        assert [one for page in empty.copy_items(NAMES, OTHER, turned) for one in page] == []
+
+    def test_a_copy_replaces_what_is_older_and_nothing_that_is_newer(self, empty: VectorStore) -> None:
+        empty.ensure_collections(OTHER, SIZES)
+        empty.upsert_items(NAMES, [item("a", source_offset=5), item("b", source_offset=5)])
+        empty.upsert_items(OTHER, [item("a", source_offset=4), item("b", source_offset=6)])
+        written = [one.item_id for page in empty.copy_items(NAMES, OTHER, turned) for one in page]
+        assert written == ["a"]
+        assert [one and one.source_offset for one in empty.retrieve_items(OTHER, ["a", "b"])] == [5, 6]
+
+    def test_only_items_received_since_a_time_are_copied(self, empty: VectorStore) -> None:
+        empty.ensure_collections(OTHER, SIZES)
+        empty.upsert_items(NAMES, [item(f"i{n}", updated_at_ms=1_700_000_000_000 + n) for n in range(3)])
+        pages = empty.copy_items(NAMES, OTHER, turned, 1_700_000_000_001)
+        assert {one.item_id for page in pages for one in page} == {"i1", "i2"}
 
     # -- nearest items
 

@@ -104,3 +104,35 @@ def test_growing_keeps_what_was_there() -> None:
     evidence.grow(5_000)
     assert evidence.row(0).neighbours.tolist() == [1]
     assert evidence.row(4_999).neighbours.tolist() == []
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.lists(st.integers(0, N - 1), min_size=1, max_size=8), min_size=1, max_size=5),
+    st.permutations(range(N)),
+    st.sets(st.integers(0, N - 1), max_size=3),
+)
+def test_a_copy_knows_the_same_of_other_rows_less_those_that_are_not_there(
+    histories: list[list[int]], places: list[int], gone: set[int]
+) -> None:
+    evidence, copy = Evidence(width=N), Evidence(width=N)
+    for one in (evidence, copy):
+        one.grow(N)
+    for history in histories:
+        evidence.add(entries_of([(item, START) for item in history]))
+    evidence.count(np.arange(N), np.arange(1.0, N + 1), np.full(N, START))
+    copy.add(entries_of([(0, START), (1, START)]))  # is forgotten
+    rows = np.array([-1 if place in gone else place for place in places], np.int64)
+    copy.copy_from(evidence, rows)
+    wanted, popularity = np.zeros((N, N)), np.zeros(N)
+    known = matrix(evidence.neighbours())
+    for old, new in enumerate(rows):
+        if new >= 0:
+            popularity[new] = evidence.popularity(START)[old]
+            for neighbour, place in enumerate(rows):
+                if place >= 0:
+                    wanted[new, place] = known[old, neighbour]
+    np.testing.assert_allclose(matrix(copy.neighbours()), wanted)
+    np.testing.assert_allclose(copy.popularity(START), popularity)
+    for row in range(N):
+        assert (np.diff(copy.row(row).weights) <= 0).all()

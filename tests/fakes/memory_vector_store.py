@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from threading import RLock
 from typing import Any
@@ -23,6 +23,7 @@ from exporters.vector_store import (
 )
 
 PAGE = 500
+NO_VECTOR = np.zeros(0, dtype=np.float32)
 
 
 class MemoryVectorStore:
@@ -57,12 +58,29 @@ class MemoryVectorStore:
         stored = self._stored(names.items)
         return [_seen(stored.get(item_id), with_text) for item_id in item_ids]
 
-    def scroll_items(
-        self, names: CollectionNames, updated_since_ms: int = 0, with_text: bool = False
+    def scroll_items(self, names: CollectionNames, updated_since_ms: int = 0) -> Iterator[list[ItemRecord]]:
+        for page in self._items(names, updated_since_ms, PAGE):
+            yield [replace(item, text_vector=NO_VECTOR) for item in page]
+
+    def copy_items(
+        self,
+        source: CollectionNames,
+        target: CollectionNames,
+        encode: Callable[[Vector], Vector],
+        updated_since_ms: int = 0,
     ) -> Iterator[list[ItemRecord]]:
-        found = [item for item in self._values(names.items) if item.updated_at_ms >= updated_since_ms]
-        for start in range(0, len(found), PAGE):
-            yield [seen for item in found[start : start + PAGE] if (seen := _seen(item, with_text))]
+        for page in self._items(source, updated_since_ms, PAGE):
+            there = self.retrieve_items(target, [item.item_id for item in page])
+            older = [
+                item
+                for item, stored in zip(page, there, strict=True)
+                if stored is None or stored.source_offset < item.source_offset
+            ]
+            if older:
+                vectors = encode(np.stack([item.text_vector for item in older]))
+                older = [replace(item, vector=vector) for item, vector in zip(older, vectors, strict=True)]
+                self.upsert_items(target, older)
+            yield older
 
     def nearest_items(
         self,
@@ -144,6 +162,11 @@ class MemoryVectorStore:
             raise StoreError(f"there is no collection {collection}")
         return self._collections[collection]
 
+    def _items(self, names: CollectionNames, since_ms: int, size: int) -> Iterator[list[ItemRecord]]:
+        found = [item for item in self._values(names.items) if item.updated_at_ms >= since_ms]
+        for start in range(0, len(found), size):
+            yield found[start : start + size]
+
     def _values(self, collection: str) -> list[Any]:
         with self._lock:
             return list(self._stored(collection).values())
@@ -192,4 +215,4 @@ def _passes(item: ItemRecord, wanted: ItemFilter | None) -> bool:
 def _seen(item: ItemRecord | None, with_text: bool) -> ItemRecord | None:
     if item is None or with_text:
         return item
-    return replace(item, text_vector=np.zeros(0, dtype=np.float32))
+    return replace(item, text_vector=NO_VECTOR)

@@ -10,9 +10,10 @@ import pytest
 
 from encoders.errors import StoreError, StoreUnavailable
 from exporters.metrics import Metrics
-from exporters.vector_store import CollectionNames, UserRecord
+from exporters.vector_store import CollectionNames, ItemRecord, UserRecord
 from streams.catalog_replica import CatalogReplica
-from streams.state import UserState, Waiting
+from streams.reencoding import encode_histories
+from streams.state import Applied, UserState, Waiting
 from streams.user_cache import UserCache
 from streams.user_states import UserStates
 from tests.fakes.faulty_vector_store import FaultyVectorStore
@@ -166,6 +167,62 @@ class TestWaits:
         put(made, "u")
         made.take_over({0})
         assert len(made) == 0
+
+
+class TestAnotherModel:
+    """Another model takes over: who is in memory is encoded from there."""
+
+    def test_users_in_memory_are_encoded_again_and_not_read(self, store: FaultyVectorStore) -> None:
+        made, user = clicked(store)
+        store.log.clear()
+        found = changed(made, store, "v2").load(["u"])[0]
+        assert "retrieve_users" not in store.log
+        assert found.history == user.history
+        np.testing.assert_array_equal(
+            found.interest, encode_histories(FakeModel("v2", 2), VECTORS, [user])[1][0]
+        )
+
+    def test_who_did_not_come_while_it_served_is_taken_up_where_the_first_left_off(
+        self, store: FaultyVectorStore
+    ) -> None:
+        made, user = clicked(store)
+        user.interest[:] = 0.25  # as no history makes it: what the history has forgotten is in it
+        changed(made, store, "v2")
+        found = changed(made, store, "v1").load(["u"])[0]
+        assert (found.interest == 0.25).all()
+
+    def test_who_came_is_written_above_what_each_version_holds(self, store: FaultyVectorStore) -> None:
+        made, user = clicked(store)
+        changed(made, store, "v2")
+        again = made.load(["u"])[0]
+        assert made.save([again], NOW_MS) == []
+        assert store.retrieve_users(CollectionNames.of("v2"), ["u"])[0].sequence == user.sequence
+
+
+VECTORS = {"x": np.linspace(0.1, 0.6, SIZES.item, dtype=np.float32)}
+
+
+def clicked(store: FaultyVectorStore) -> tuple[UserStates, UserState]:
+    """A worker that holds the user ``u`` in memory, with one event."""
+    made = states(store)
+    user = made.load(["u"])[0]
+    user.history.events = [Applied("x", 0, NOW_MS)]
+    user.history.applied = 1
+    assert made.save([user], NOW_MS) == []
+    return made, user
+
+
+def changed(made: UserStates, store: FaultyVectorStore, version: str) -> UserStates:
+    """The same worker when another model is at work."""
+    names = CollectionNames.of(version)
+    store.ensure_collections(names, SIZES)
+    others = tuple(CollectionNames.of(one) for one in ("v1", "v2") if one != version)
+    made._serving = serving(store, *others, version=version)
+    made._serving.model = FakeModel(version, 2 if version == "v2" else 0)
+    nothing = np.zeros(0, np.float32)
+    item = ItemRecord("x", VECTORS["x"], nothing, "X", (), None, True, "", 0, NOW_MS)
+    made._serving.replica.items.put([item])
+    return made
 
 
 def cached(cache: UserCache, *user_ids: str) -> None:

@@ -57,16 +57,18 @@ class Releasing:
         self.changeover = self.for_worker(worker)
 
     def for_worker(self, worker: WiredWorker) -> Changeover:
-        def forget() -> None:
-            worker.states.model_changed()
-            worker.evidence.forget()
-
         serving = worker.serving
         serving.generation = Generation(
             serving.model, serving.names, serving.replica, serving.recommender, TOWER, MANIFEST
         )
         locks = (worker.catalog.lock, worker.evidence.lock, worker.interest.lock)
-        wired = Worker(serving, locks, forget, Path("cache"), lambda folder: self._open(worker, folder))
+        wired = Worker(
+            serving,
+            locks,
+            worker.evidence.model_changed,
+            Path("cache"),
+            lambda folder: self._open(worker, folder),
+        )
         return Changeover(wired, lambda: self.latest)
 
     async def obey(self, one: ModelRelease) -> None:
@@ -247,7 +249,8 @@ async def test_vectors_of_two_versions_are_never_compared(releasing: Releasing) 
     after = worker.serving.generation
     assert after.replica is not before.replica
     for version, generation in (("fake-1", before), ("fake-2", after)):
-        records = next(worker.store.scroll_items(CollectionNames.of(version), with_text=True))
+        found = worker.store.retrieve_items(CollectionNames.of(version), ITEMS, with_text=True)
+        records = [one for one in found if one is not None]
         wanted = FakeModel(version, FIRST[version]).item_vectors(np.stack([r.text_vector for r in records]))
         held = np.stack([generation.replica.items[r.item_id] for r in records])
         np.testing.assert_array_equal(held, wanted)
