@@ -7,6 +7,7 @@ was lived, and for evaluating one on what came after.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -97,6 +98,10 @@ class ReplayedWorker:
         self._interests = np.zeros((stage.n_users, model.dim), np.float32)
         self._latest = np.full(stage.n_users, np.nan)
         self._types = np.array([self._config.strength(kind) for kind in EventType])
+
+    def twin(self) -> ReplayedWorker:
+        """Another that knows the same by now, and learns apart; model and stage are shared."""
+        return copy.deepcopy(self, {id(part): part for part in (self._model, self._stage)})
 
     def learn(self, baskets: Sequence[Basket]) -> None:
         """Apply what users did, in time order, to interests, evidence and histories."""

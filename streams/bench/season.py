@@ -1,11 +1,13 @@
 """``freshet bench season``: a data set replayed through its season, the ranker frozen or tuned as it goes.
 
 One replay of the worker offline: what users did, the evidence and the candidates are the same for all arms,
-which differ in the ranker that orders them. All that an arm knows lies before the moment it is asked.
+which differ in the ranker that orders them. All that an arm knows lies before the moment it is asked. Two
+more say what there is to win: evidence that stands still, and an oracle, trained on the season itself.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import numpy as np
 from encoders.config import ModelConfig
 from encoders.datasets import Dataset
 from encoders.errors import DataError
+from encoders.evaluation.progressive import Replayed
 from encoders.evaluation.timeline import Basket, Events, Timeline, Vectors, baskets_of, chunks_of, timeline_of
 from encoders.progress import Progress
 from encoders.progressive_rows import WARM_UP
@@ -31,12 +34,14 @@ from exporters.model_manifest import RANKER_WEIGHTS
 from exporters.model_store import load_model, resolve_model
 from exporters.ranker_files import read_ranker
 from streams.bench.season_arms import Arm
-from streams.bench.season_cases import Cases, rows_of
+from streams.bench.season_cases import Cases, lists_of, rank_of, replayed, rows_of
 from streams.bench.season_figures import (
     DAILY,
     DRIFT,
     DRIFT_MODEL,
     FROZEN,
+    ORACLE,
+    STANDING,
     TRAINED,
     WEEK_SECONDS,
     SeasonFigures,
@@ -108,12 +113,13 @@ class _Replay:
     def run(self, season: Sequence[Basket]) -> SeasonFigures:
         """Live through the past, make the arms, and send them through the season."""
         self._live(baskets_of(self._past))
-        trained, seconds = self._train_once()
-        arms = self._arms(trained)
+        trained, seconds = self._train_on_all(self._options.start)
+        arms, standing = self._arms(trained), self._worker.twin()
         done = 0
         for chunk in chunks_of(season, CHUNK):
             asked = [self._ask(basket) for basket in chunk]
-            requests = [arm.show(chunk, asked) for arm in arms]
+            stale = [standing.ask(basket.user, basket.seconds) for basket in chunk]
+            requests = [arm.show(chunk, stale if arm.name == STANDING else asked) for arm in arms]
             self._worker.learn(chunk)
             for arm, request in zip(arms, requests, strict=True):
                 if request is not None:
@@ -143,14 +149,21 @@ class _Replay:
         self._cases.add(basket, asked, time.process_time() - begun)
         return asked
 
-    def _train_once(self) -> tuple[Ranker, float]:
-        """A ranker of all that lies before the season, and the CPU seconds that it took."""
-        cases = self._cases.between(0.0, self._options.start)
+    def _train_on_all(self, until: float) -> tuple[Ranker, float]:
+        """A ranker of all that was asked before a time, and the CPU seconds that it took."""
+        cases = self._cases.between(0.0, until)
         begun = time.process_time()
         config = RankerConfig(seed=self._options.seed, threads=self._options.threads)
         trained = train_ranker(rows_of(cases), config, self._progress)
         asking = sum(case.cpu_seconds for case in cases)
         return trained.ranker, asking + time.process_time() - begun
+
+    def _oracle(self, season: Sequence[Basket]) -> Replayed:
+        """The season as one would be shown it who knew it already."""
+        ranker, _ = self._train_on_all(math.inf)
+        cases = self._cases.between(self._options.start, math.inf)
+        lists, _ = lists_of([case.asked for case in cases], rank_of(ranker))
+        return replayed(season, lists)
 
     def _arms(self, trained: Ranker) -> list[Arm]:
         start, drift = self._options.start, self._settings.drift
@@ -164,22 +177,23 @@ class _Replay:
             Arm(DRIFT, trained, drifting(), start),
             Arm(DRIFT_MODEL, self._ranker, drifting(), start),
             Arm(DAILY, trained, Daily(start, drift.train_on_seconds), start),
+            Arm(STANDING, trained, Never(), start),
         ]
 
     def _figures(self, arms: Sequence[Arm], season: Sequence[Basket], first_seconds: float) -> SeasonFigures:
         options, last = self._options, season[-1].seconds
         measured_from = last - options.weeks * WEEK_SECONDS
-        outcomes = {arm.name: arm.outcome(season) for arm in arms}
+        outcomes = {arm.name: arm.outcome(season) for arm in arms} | {ORACLE: self._oracle(season)}
+        done = {arm.name: (arm.trainings, arm.asking.decisions) for arm in arms}
         found = [
             arm_figures(
-                arm.name,
+                name,
                 outcomes,
-                arm.trainings,
-                arm.asking.decisions,
+                *done.get(name, ([], {})),
                 season_from=options.start,
                 measured_from=measured_from,
             )
-            for arm in arms
+            for name in outcomes
         ]
         share, targets = targets_of(found)
         measured = [basket for basket in season if basket.seconds > measured_from]

@@ -16,6 +16,9 @@ from streams.bench.transfer_figures import Target
 FROZEN, TRAINED, DRIFT, DRIFT_MODEL, DAILY = "frozen", "frozen-trained", "drift", "drift-of-model", "daily"
 """The ranker of the model as it is; one trained once on all that lies before the season; that one tuned when
 drift asks for it; the model's tuned when drift asks for it; the trained one tuned every day."""
+STANDING, ORACLE = "standing", "oracle"
+"""The trained ranker over evidence that stands still from the season's begin; and what no system can be: a
+ranker trained on the season that it is asked about, as well."""
 GAIN = 1.08
 """Of the frozen model's NDCG@10: what drift-triggered tuning is to reach."""
 SHARE = 1 / 3
@@ -58,7 +61,7 @@ class ArmFigures(msgspec.Struct, frozen=True, kw_only=True):
     low: float
     high: float
     over: dict[str, Gain]
-    """By the name of the frozen arm."""
+    """By the name of the arm that is never trained."""
     training_cpu_seconds: float
     released: int
     trainings: list[Training]
@@ -111,7 +114,7 @@ def arm_figures(
         high=high,
         over={
             other: _gain(values[chosen], _values(outcomes[other])[chosen], users)
-            for other in (FROZEN, TRAINED)
+            for other in (FROZEN, TRAINED, STANDING)
             if other != arm
         },
         training_cpu_seconds=sum(one.cpu_seconds for one in trainings),

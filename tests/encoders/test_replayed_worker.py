@@ -113,6 +113,16 @@ def test_what_a_user_had_is_a_candidate_only_where_a_data_set_repeats(serving_mo
     assert not np.isin(once.candidates, had).any()
 
 
+def test_what_a_worker_learns_its_twin_does_not(serving_model: ServingModel):
+    events = stream()
+    now, half = float(events.seconds[-1]), events[: E // 2]
+    worker = learned(serving_model, half, 7)
+    twin, before = worker.twin(), worker.ask(2, now)
+    worker.learn(baskets_of(events[E // 2 :]))
+    np.testing.assert_array_equal(twin.ask(2, now).features, before.features)
+    assert not np.array_equal(worker.ask(2, now).features, before.features)
+
+
 def test_a_user_without_events_is_offered_what_is_trending_and_new(serving_model: ServingModel):
     events = stream()
     config = ReplayConfig(counts=CandidateCounts(trending=3, new=2))
