@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +127,19 @@ def test_commands_exist_with_their_options(page: Path) -> None:
 def test_a_misspelt_command_or_option_is_found(line: str, wrong: bool) -> None:
     (words,) = _commands(line)
     assert bool(fault(words)) == wrong
+
+
+@of_each_page
+def test_blocks_are_of_the_language_that_they_name(page: Path) -> None:
+    for block in blocks(page):
+        language = block.words[0] if block.words else ""
+        if language == "json":
+            json.loads(block.text)
+        elif language == "python":
+            compile(block.text, name(page), "exec")
+        elif language == "sh":
+            read = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True)
+            assert not read.stderr, block.text
 
 
 def is_setting(section: str, setting: str) -> bool:
