@@ -113,37 +113,52 @@ class RankerOutcome:
     ndcg_at_10: float
     best_epoch: int
     rows: int
+    steps: int = 0
+    """Batches of an epoch."""
+    curve: tuple[float, ...] = ()
+    """NDCG@10 on the held-out rows after each epoch."""
 
 
 def train_ranker(
-    sources: Sequence[RankingRows], config: RankerConfig, progress: Progress = no_progress
+    sources: Sequence[RankingRows],
+    config: RankerConfig,
+    progress: Progress = no_progress,
+    *,
+    held: RankingRows | None = None,
 ) -> RankerOutcome:
     """Train on the rows of one or several domains; the best epoch on held-out rows is what is returned.
 
-    The same seed and threads give the same weights. Raises ``DataError`` where there are fewer than 20 rows.
+    ``held``: rows for that; default: a share of the sources', drawn at random. The same seed and threads
+    give the same weights. Raises ``DataError`` where there are fewer than 20 rows.
     """
     total = sum(len(source.targets) for source in sources)
     if total < 20:
         raise DataError(f"{total} users' next items are among their candidates: too few to train a ranker on")
     with seeded(config.seed), torch_threads(config.threads):
-        return _train(join_rows(sources), config, progress)
+        rows = join_rows(sources if held is None else [*sources, held])
+        order = torch.randperm(total)
+        if held is not None:
+            return _train(rows, order, torch.arange(total, len(rows.targets)), config, progress)
+        share = max(1, round(total * config.held_out))
+        return _train(rows, order[share:], order[:share], config, progress)
 
 
-def _train(rows: RankingRows, config: RankerConfig, progress: Progress) -> RankerOutcome:
+def _train(
+    rows: RankingRows, train: Tensor, held: Tensor, config: RankerConfig, progress: Progress
+) -> RankerOutcome:
+    """``train`` and ``held``: which rows."""
     features, real = torch.from_numpy(rows.features), torch.from_numpy(rows.real)
     targets = torch.from_numpy(rows.targets)
-    order = torch.randperm(len(targets))
-    held = order[: max(1, round(len(order) * config.held_out))]
-    train = order[len(held) :]
     ranker = Ranker(features.shape[-1], config.hidden, config.dropout)
     ranker.standardise(_sample(features, real, train))
     optimizer = torch.optim.AdamW(
         ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    steps = config.epochs * -(-len(train) // config.batch_size)
+    steps = -(-len(train) // config.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=steps, pct_start=0.1
+        optimizer, config.learning_rate, total_steps=config.epochs * steps, pct_start=0.1
     )
+    curve: list[float] = []
     best, best_epoch, weights = -1.0, 0, ranker.state_dict()
     for epoch in range(1, config.epochs + 1):
         ranker.train()
@@ -154,6 +169,7 @@ def _train(rows: RankingRows, config: RankerConfig, progress: Progress) -> Ranke
             optimizer.step()
             schedule.step()
         found = _ndcg(ranker, features[held], real[held], targets[held])
+        curve.append(found)
         progress("epoch", epoch, config.epochs, f"held-out NDCG@10 {found:.4f}")
         if found > best:
             best, best_epoch = found, epoch
@@ -161,7 +177,7 @@ def _train(rows: RankingRows, config: RankerConfig, progress: Progress) -> Ranke
         elif epoch - best_epoch >= config.patience:
             break
     ranker.load_state_dict(weights)
-    return RankerOutcome(ranker.eval(), best, best_epoch, len(order))
+    return RankerOutcome(ranker.eval(), best, best_epoch, len(rows.targets), steps, tuple(curve))
 
 
 def rank_with(ranker: Ranker) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from math import nan
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from encoders.progress import Progress, no_progress
 from encoders.ranker import (
     Ranker,
     RankerConfig,
+    RankerOutcome,
     RankingRows,
     listwise_loss,
     ndcg_of,
@@ -29,6 +31,8 @@ from encoders.validation import beyond_noise
 HAD = FEATURES.index("had")
 LEAST_ROWS = 150
 """Below this nothing is tuned: a held-out part could not tell noise from progress."""
+LEAST_TRAINED = 30
+"""Below this not even an unguarded ranker is trained."""
 FEW_ROWS = 2_000
 HELD_OF_FEW = 0.3
 """Share held out of few rows, in place of ``RankerConfig.held_out``: the choice rests on it."""
@@ -52,6 +56,10 @@ class TunedRanker:
     before: float
     """NDCG@10 on the held-out rows of what it began from: the parent's ranker, or the plain score."""
     after: float
+    steps: int = 0
+    """Batches of an epoch of the training, kept or not."""
+    curve: tuple[float, ...] = ()
+    """NDCG@10 on the held-out rows after each epoch."""
 
 
 def tune_ranker(
@@ -65,43 +73,75 @@ def tune_ranker(
     count = len(rows.targets)
     if count < LEAST_ROWS:
         return TunedRanker(start, False, count, nan, nan)
+    train, held = _split(rows, config)
+    with seeded(config.seed), torch_threads(config.threads):
+        if start is None:
+            found = train_ranker([train], config, progress)
+        else:
+            found = _tuned(start, train, held, config, progress)
+        return _better_of(start, found, held, count)
+
+
+def believed_ranker(rows: RankingRows, config: RankerConfig, progress: Progress = no_progress) -> TunedRanker:
+    """Train from nothing, as ``tune_ranker`` would, and keep what comes out: no guard.
+
+    The best epoch on the held-out rows; with fewer than ``LEAST_TRAINED`` rows there is no ranker.
+    """
+    count = len(rows.targets)
+    if count < LEAST_TRAINED:
+        return TunedRanker(None, False, count, nan, nan)
+    train, held = _split(rows, config)
+    sized = msgspec.structs.replace(config, batch_size=_batch_size(config, len(train.targets)))
+    found = train_ranker([train], sized, progress, held=held)
+    before = float(ndcg_of_rows(None, held).mean())
+    return TunedRanker(found.ranker, True, count, before, found.ndcg_at_10, found.steps, found.curve)
+
+
+def _split(rows: RankingRows, config: RankerConfig) -> tuple[RankingRows, RankingRows]:
+    """Rows to train on, and rows to choose by."""
+    count = len(rows.targets)
     order = np.random.default_rng(config.seed).permutation(count)
     held_share = HELD_OF_FEW if count < FEW_ROWS else config.held_out
     held, train = np.split(order, [round(count * held_share)])
-    with seeded(config.seed), torch_threads(config.threads):
-        if start is None:
-            found: Ranker = train_ranker([_taken(rows, train)], config, progress).ranker
-        else:
-            found = _tuned(start, _taken(rows, train), _taken(rows, held), config, progress)
-        return _better_of(start, found, _taken(rows, held), count)
+    return rows.take(train), rows.take(held)
 
 
-def _better_of(start: Ranker | None, found: Ranker, held: RankingRows, count: int) -> TunedRanker:
-    before, after = _ndcg(start, held).double().numpy(), _ndcg(found, held).double().numpy()
+def _batch_size(config: RankerConfig, rows: int) -> int:
+    """Few rows, smaller batches: an epoch needs steps."""
+    return max(16, min(config.batch_size, rows // 8))
+
+
+def _better_of(start: Ranker | None, found: RankerOutcome, held: RankingRows, count: int) -> TunedRanker:
+    before = ndcg_of_rows(start, held).double().numpy()
+    after = ndcg_of_rows(found.ranker, held).double().numpy()
     improved = beyond_noise(after, before, ERRORS)
     return TunedRanker(
-        found if improved else start,
+        found.ranker if improved else start,
         improved,
         count,
         float(before.mean()),
         float((after if improved else before).mean()),
+        found.steps,
+        found.curve,
     )
 
 
 def _tuned(
     start: Ranker, rows: RankingRows, held: RankingRows, config: RankerConfig, progress: Progress
-) -> Ranker:
+) -> RankerOutcome:
     """The epoch that is best on the held-out rows, from the parent's weights at a lower rate."""
     ranker = copy.deepcopy(start)
     anchor = Anchor(dict(ranker.named_parameters()), PULL)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=config.learning_rate * RATE, weight_decay=0.0)
-    batch = max(16, min(config.batch_size, len(rows.targets) // 8))
-    steps = config.epochs * -(-len(rows.targets) // batch)
+    batch = _batch_size(config, len(rows.targets))
+    steps = -(-len(rows.targets) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate * RATE, total_steps=steps, pct_start=0.1
+        optimizer, config.learning_rate * RATE, total_steps=config.epochs * steps, pct_start=0.1
     )
     features, real, targets = _tensors(rows)
-    best, weights = float(_ndcg(start, held).mean()), copy.deepcopy(start.state_dict())
+    curve: list[float] = []
+    best, best_epoch = float(ndcg_of_rows(start, held).mean()), 0
+    weights = copy.deepcopy(start.state_dict())
     for epoch in range(1, config.epochs + 1):
         ranker.train()
         for chosen in torch.split(torch.randperm(len(targets)), batch):
@@ -111,15 +151,16 @@ def _tuned(
             optimizer.step()
             anchor.pull(float(schedule.get_last_lr()[0]))
             schedule.step()
-        found = float(_ndcg(ranker, held).mean())
+        found = float(ndcg_of_rows(ranker, held).mean())
+        curve.append(found)
         progress("ranker", epoch, config.epochs, f"held-out NDCG@10 {found:.4f}")
         if found > best:
-            best, weights = found, copy.deepcopy(ranker.state_dict())
+            best, best_epoch, weights = found, epoch, copy.deepcopy(ranker.state_dict())
     ranker.load_state_dict(weights)
-    return ranker.eval()
+    return RankerOutcome(ranker.eval(), best, best_epoch, len(targets), steps, tuple(curve))
 
 
-def _ndcg(ranker: Ranker | None, rows: RankingRows) -> Tensor:
+def ndcg_of_rows(ranker: Ranker | None, rows: RankingRows) -> Tensor:
     """NDCG@10 of each row [r]; without a ranker by the plain score, what the user had last
     (``candidates.fused``)."""
     features, real, targets = _tensors(rows)
@@ -131,7 +172,3 @@ def _ndcg(ranker: Ranker | None, rows: RankingRows) -> Tensor:
 
 def _tensors(rows: RankingRows) -> tuple[Tensor, Tensor, Tensor]:
     return torch.from_numpy(rows.features), torch.from_numpy(rows.real), torch.from_numpy(rows.targets)
-
-
-def _taken(rows: RankingRows, chosen: np.ndarray) -> RankingRows:
-    return RankingRows(rows.features[chosen], rows.real[chosen], rows.targets[chosen])

@@ -127,6 +127,8 @@ class Trainer:
 
     def _better(self, now: Ranking, start: Ranking, state: TrainingProgress) -> bool:
         """Better than the best so far; where data are few, also better than the start beyond noise."""
+        if self._tuning.believed:
+            return state.best_epoch == 0 or not self._validation or mean(now.ndcg) > state.best_ndcg
         few = sum(domain.data.interactions for domain in self._domains) < FEW_INTERACTIONS
         errors = 2.0 if self._tuning.cautious else 1.0 if few else 0.0
         if not self._validation:

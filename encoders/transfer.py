@@ -2,7 +2,7 @@
 
 What items mean does not carry over to another shop; how evidence is weighed does. Each step is kept only
 where it is not worse on the target's validation rows, and the first choice includes the untrained profile:
-so nothing that comes out is below it there.
+so nothing that comes out is below it there. The policy ``plain-scratch`` alone has no such guard.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from encoders.batching import TrainingSequences
 from encoders.checkpoint import Checkpoint
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.domains import Domain
@@ -26,10 +27,12 @@ from encoders.tuning import Tuning
 from encoders.validation import Validation, beyond_noise, mean
 from encoders.whitening import Whitening, aligned, fit_whitening
 
-Policy = Literal["zero-shot", "adaptor", "adaptor-then-all", "scratch"]
+Policy = Literal["zero-shot", "adaptor", "adaptor-then-all", "scratch", "plain-scratch"]
 Vectors = npt.NDArray[np.float32]
 
-POLICIES: Final[tuple[Policy, ...]] = ("zero-shot", "adaptor", "adaptor-then-all", "scratch")
+POLICIES: Final[tuple[Policy, ...]] = ("zero-shot", "adaptor", "adaptor-then-all", "scratch", "plain-scratch")
+FROM_NOTHING: Final[tuple[Policy, ...]] = ("scratch", "plain-scratch")
+"""Policies that carry nothing over; the plain one is believed, whatever comes out."""
 ADAPTOR_RATE: Final = 5.0
 """On the learning rate: gains and decays are few, and free to move."""
 ADAPTOR_EPOCHS: Final = 3
@@ -52,8 +55,9 @@ def stages(policy: Policy, training: TrainingConfig) -> list[Stage]:
     """What a policy tunes, one stage after the other."""
     if policy == "zero-shot":
         return []
-    if policy == "scratch":
-        return [Stage("all", Tuning(calibrated=True, cautious=True), training.epochs)]
+    if policy in FROM_NOTHING:
+        plain = policy == "plain-scratch"
+        return [Stage("all", Tuning(calibrated=True, cautious=not plain, believed=plain), training.epochs)]
     few = Tuning(("adaptor", "decay"), rate=ADAPTOR_RATE, calibrated=True, cautious=True)
     adaptor = Stage("adaptor", few, min(training.epochs, ADAPTOR_EPOCHS))
     everything = Tuning(
@@ -112,6 +116,20 @@ def start(
     best, found = max(ranked, key=lambda pair: mean(pair[1]))
     whole = adapted(parent, config, text_vectors, dropout, user_residual=True)
     return whole if beyond_noise(validation.rank(whole).ndcg, found) else best
+
+
+def source_domain(
+    towers: Towers, config: ModelConfig, text_vectors: Vectors, data: TrainingSequences, share: float
+) -> Domain:
+    """What another shop's users did, over its text vectors [n, text_dim], to be replayed in a training.
+
+    Read through an adaptor of its own, whose axes are turned to those of ``towers``. Its validation rows are
+    left out: the target decides what is kept.
+    """
+    reference = Whitening(towers.item.mean.numpy(), towers.item.projection.numpy())
+    own = aligned(fit_whitening(text_vectors, config.whitening_shrinkage), reference, config.dim)
+    behaviour = TrainingSequences(data.train, dataset=data.dataset)
+    return Domain.of(ItemTower(config, own), text_vectors, behaviour, share)
 
 
 def sized(training: TrainingConfig, sequences: int) -> TrainingConfig:

@@ -42,6 +42,8 @@ class Tuning:
     cautious: bool = False
     """Kept only where better on validation by more than two standard errors, however many the data are:
     the best of many epochs is better than the start by one, often, by chance."""
+    believed: bool = False
+    """The best epoch is kept even where it is below the start: training without Freshet's guards."""
 
 
 EVERYTHING: Final = Tuning()

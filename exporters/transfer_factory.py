@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -22,12 +21,12 @@ from encoders.domains import Domain
 from encoders.events import Item
 from encoders.progress import Progress, no_progress
 from encoders.ranker import Ranker, RankerConfig, RankingRows
-from encoders.ranker_tuning import TunedRanker, tune_ranker
+from encoders.ranker_tuning import TunedRanker, believed_ranker, tune_ranker
 from encoders.ranking_rows import ranking_rows
 from encoders.runtime import ServingModel
 from encoders.towers import Towers
 from encoders.training import Outcome
-from encoders.transfer import Policy, sized, start, tune, untrained_towers
+from encoders.transfer import FROM_NOTHING, Policy, sized, source_domain, start, tune, untrained_towers
 from encoders.tuning import PARTS, changed_parts
 from encoders.validation import Validation, mean
 from encoders.whitening import fit_whitening
@@ -37,36 +36,23 @@ from exporters.model_store import ModelFacts, load_model, resolve_model, write_m
 from exporters.onnx_export import OPSET
 from exporters.ranker_files import read_ranker, write_ranker
 from exporters.tower_files import encode_texts, load_towers, require_rows, write_text_tower, write_towers
+from exporters.transfer_report import REPORT, TargetDomain, report_of
 
 Vectors = npt.NDArray[np.float32]
-TargetDomain = Literal["new", "same"]
 Ranking = Callable[[ServingModel], RankingRows]
 WriteTowers = Callable[[Path], ModelFacts]
+Replay = Callable[[Towers, float], Domain]
+"""What is replayed, for the towers that are tuned, at a share of the steps."""
 CHECKPOINT = ".transferring"
-REPORT = "transfer.json"
 
 
-class StageReport(msgspec.Struct, frozen=True):
-    """What one stage of the towers' tuning came to."""
+@dataclass(frozen=True, slots=True)
+class SourceBehaviour:
+    """What users of another shop, one of the parent's, did: replayed against forgetting."""
 
-    improved: bool
-    best_epoch: int
-    steps_per_epoch: int
-    start: float
-    """Validation NDCG@10 before the stage."""
-    curve: tuple[float, ...]
-    """After each epoch."""
-
-
-class TransferReport(msgspec.Struct, frozen=True, kw_only=True):
-    """``transfer.json`` in the folder of a model that was made by ``transfer``."""
-
-    policy: Policy
-    domain: TargetDomain
-    stages: list[StageReport]
-    ranker_rows: int
-    ranker_before: float | None
-    ranker_after: float | None
+    items: Sequence[Item]
+    sequences: TrainingSequences
+    """Indices into ``items``; only the training part is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +75,7 @@ def transfer(
     *,
     domain: TargetDomain = "new",
     replay: TrainingSequences | None = None,
+    source: SourceBehaviour | None = None,
     ranking: Ranking | None = None,
     text_vectors: Vectors | None = None,
     resume: bool = False,
@@ -99,11 +86,13 @@ def transfer(
     ``domain`` "same": the parent's own shop, later; its item vectors keep their meaning, and where nothing
     is better beyond noise the parent's folder is returned. "new": another shop; whitening is fitted on
     ``items``, and what the parent learned about items is left behind. ``replay``: older behaviour over the
-    same ``items``, mixed in against forgetting. ``ranking`` gives the rows that the ranker is tuned on, by
-    the model it will order for; default: the validation targets of ``sequences``. ``text_vectors``
-    [n, text_dim] saves encoding. ``resume`` goes on after the last whole epoch of an interrupted call with
-    the same arguments, where there was one. The same seed and threads give the same weights. Raises
-    ``ModelError`` as ``load_model`` does, and where ``text_vectors`` are of another catalogue.
+    same ``items``, mixed in against forgetting; ``source``: behaviour of a shop of the parent's, too, read
+    through an adaptor of its own; together they have ``replay_share`` of the steps. ``ranking`` gives the
+    rows that the ranker is tuned on, by the model it will order for; default: the validation targets of
+    ``sequences``. ``text_vectors`` [n, text_dim] saves encoding. ``resume`` goes on after the last whole
+    epoch of an interrupted call with the same arguments, where there was one. The same seed and threads give
+    the same weights. Raises ``ModelError`` as ``load_model`` does, and where ``text_vectors`` are of another
+    catalogue.
     """
     folder = resolve_model(parent)
     vectors = (
@@ -113,11 +102,17 @@ def transfer(
     config, _ = load_towers(folder)
     training = sized(training, len(sequences.train))
     checkpoints = out / CHECKPOINT
+    replays: list[Replay] = []
+    if replay is not None:
+        replays.append(lambda towers, share: Domain.of(towers.item, vectors, replay, share))
+    if source is not None:
+        theirs = encode_texts(folder, [i.text for i in source.items], progress)
+        replays.append(lambda towers, share: source_domain(towers, config, theirs, source.sequences, share))
     tuned = _tune_towers(
-        folder, vectors, sequences, replay, policy, training, domain, checkpoints, resume, progress
+        folder, vectors, sequences, replays, policy, training, domain, checkpoints, resume, progress
     )
     write = partial(_write_towers, parent=folder, config=config, towers=tuned.towers, vectors=vectors)
-    first = None if policy == "scratch" else _ranker_of(folder)
+    first = None if policy in FROM_NOTHING else _ranker_of(folder)
     ranker = _tune_ranker(write, config, first, vectors, sequences, policy, ranking, training, progress)
     if domain == "same" and not tuned.changed and not ranker.improved:
         written = folder
@@ -131,7 +126,7 @@ def _tune_towers(
     folder: Path,
     vectors: Vectors,
     sequences: TrainingSequences,
-    replay: TrainingSequences | None,
+    replays: Sequence[Replay],
     policy: Policy,
     training: TrainingConfig,
     domain: TargetDomain,
@@ -146,17 +141,17 @@ def _tune_towers(
         return Validation([target], training.max_validation, training.max_length, training.seed)
 
     whitening = fit_whitening(vectors, config.whitening_shrinkage)
-    if policy == "scratch":
+    if policy in FROM_NOTHING:
         towers = untrained_towers(config, whitening, training.dropout)
     elif domain == "same":
         towers = load_towers(folder, training.dropout)[1]
     else:
         towers = start(parent, config, vectors, training.dropout, validation)
-    before = untrained_towers(config, whitening) if policy == "scratch" else parent
-    shares = (1.0, 0.0) if replay is None else (1.0 - training.replay_share, training.replay_share)
-    domains = [Domain.of(towers.item, vectors, sequences, shares[0])]
-    if replay is not None and shares[1] > 0:
-        domains.append(Domain.of(towers.item, vectors, replay, shares[1]))
+    before = untrained_towers(config, whitening) if policy in FROM_NOTHING else parent
+    replayed = training.replay_share if replays else 0.0
+    domains = [Domain.of(towers.item, vectors, sequences, 1.0 - replayed)]
+    if replayed > 0:
+        domains += [replay(towers, replayed / len(replays)) for replay in replays]
     outcomes = []
     if sequences.interactions:
         version = f"{read_manifest(folder).version}/{domain}"
@@ -236,7 +231,10 @@ def _tune_ranker(
         else:
             known = model.item_vectors(vectors)
             rows = ranking_rows(model, known, sequences, CovisitationConfig(), seed=training.seed)
-    return tune_ranker(first, rows, RankerConfig(seed=training.seed, threads=training.threads), progress)
+    settings = RankerConfig(seed=training.seed, threads=training.threads)
+    if policy == "plain-scratch":
+        return believed_ranker(rows, settings, progress)
+    return tune_ranker(first, rows, settings, progress)
 
 
 def _write(
@@ -264,12 +262,12 @@ def _write(
     def build(folder: Path) -> ModelFacts:
         facts = write(folder)
         (folder / "metrics.json").write_bytes(msgspec.json.encode(metrics, order="sorted"))
-        (folder / REPORT).write_bytes(msgspec.json.encode(_report(tuned, ranker, policy, domain)))
+        (folder / REPORT).write_bytes(msgspec.json.encode(report_of(tuned.outcomes, ranker, policy, domain)))
         if ranker.ranker is not None:
             write_ranker(ranker.ranker, folder)
         return msgspec.structs.replace(
             facts,
-            parent=None if policy == "scratch" else facts.parent,
+            parent=None if policy in FROM_NOTHING else facts.parent,
             trained=trained,
             frozen=tuple(part for part in (*PARTS, "ranker", "text") if part not in trained),
             data=DataWindow(
@@ -283,19 +281,3 @@ def _write(
         )
 
     return write_model(out, build, name=config.name)
-
-
-def _report(tuned: _Towers, ranker: TunedRanker, policy: Policy, domain: TargetDomain) -> TransferReport:
-    stages = [
-        StageReport(o.improved, o.best_epoch, o.steps, o.untrained_ndcg_at_10, o.curve)
-        for o in tuned.outcomes
-    ]
-    known = np.isfinite(ranker.after)
-    return TransferReport(
-        policy=policy,
-        domain=domain,
-        stages=stages,
-        ranker_rows=ranker.rows,
-        ranker_before=ranker.before if known else None,
-        ranker_after=ranker.after if known else None,
-    )

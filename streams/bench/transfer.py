@@ -1,4 +1,10 @@
-"""``freshet bench transfer``: learning curves of the whole system, from a parent and from scratch."""
+"""``freshet bench transfer``: learning curves of the whole system, from a parent and from scratch.
+
+Three arms. ``transfer``: from the parent, with the policy ``adaptor-then-all``. ``plain-scratch``: as one
+trains without Freshet's guards; the same architecture, features, candidates, epochs and early stopping, from
+the untrained start, and what comes out serves. ``guarded-scratch``: the same training, and Freshet's guards:
+what is not better beyond noise is not kept, so that it falls back on untrained profile plus co-visitation.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -23,16 +29,31 @@ from encoders.evaluation.leave_one_out import evaluate
 from encoders.evaluation.model_method import ModelMethod
 from encoders.evaluation.two_stage import TwoStage
 from encoders.runtime import ServingModel
-from exporters.model_store import load_model
-from streams.bench.transfer_figures import Cell, Figures, StageCurve, figures_of
+from exporters.model_manifest import RANKER_WEIGHTS
+from exporters.model_store import load_model, resolve_model
+from streams.bench.transfer_figures import (
+    GUARDED,
+    PARENT,
+    PLAIN,
+    Cell,
+    Figures,
+    StageCurve,
+    SystemPoint,
+    figures_of,
+)
 
 if TYPE_CHECKING:
     from encoders.ranker import RankingRows
     from encoders.transfer import Policy
+    from exporters.transfer_report import TransferReport
 
 Vectors = npt.NDArray[np.float32]
-Arm = Literal["transfer", "scratch"]
-ARMS: tuple[Arm, ...] = ("transfer", "scratch")
+POLICIES: dict[str, Policy] = {
+    PARENT: "adaptor-then-all",
+    PLAIN: "plain-scratch",
+    GUARDED: "scratch",
+}
+FIGURES = "figures.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +72,23 @@ class TransferOptions:
 def run_transfer(
     parent: Path, data: Dataset, options: TransferOptions, tell: Callable[[str], None]
 ) -> Figures:
-    """Measure all cells; raises ``DataError`` where the target has no published split."""
+    """Measure all cells, a seed after the other; the cache's ``figures.json`` has what is measured so far.
+
+    Raises ``DataError`` where the target has no published split.
+    """
     if data.split is None:
         raise DataError(f"{data.name} has no published split: learning curves need one")
     options.cache.mkdir(parents=True, exist_ok=True)
     bench = _Bench(parent, data, data.split, options)
     floor = bench.untrained()
-    cells = []
+    cells: list[Cell] = []
     for seed in range(options.seeds):
         for size in options.sizes:
-            for arm in ARMS:
-                if size == 0 and seed > 0:
-                    continue  # nothing is drawn
+            for arm in POLICIES:
+                if size == 0 and (seed > 0 or arm == PLAIN):
+                    continue  # nothing is drawn, and there is nothing to train on
                 cells.append(bench.cell(arm, size, seed))
+                (options.cache / FIGURES).write_text(figures_of(cells, floor).json())
                 tell(f"{arm}, {'all' if size is None else size}, seed {seed}: {cells[-1].ndcg_at_10:.4f}")
     return figures_of(cells, floor)
 
@@ -86,29 +111,32 @@ class _Bench:
         )
         return self._towers_alone(load_model(folder, threads=self._options.threads))
 
-    def cell(self, arm: Arm, size: int | None, seed: int) -> Cell:
+    def cell(self, arm: str, size: int | None, seed: int) -> Cell:
         """One model and what it is worth, read from the cache where it was measured before."""
-        file = self._options.cache / f"{arm}-{'all' if size is None else size}-{seed}.json"
+        name = f"{arm}-{'all' if size is None else size}-{seed}-{self._options.epochs}"
+        if arm == PARENT:
+            name += f"-{resolve_model(self._parent).name}"
+        file = self._options.cache / f"{name}.json"
         if not file.is_file():
             # A folder of its own: models that come out alike would share one version, and its report.
             with TemporaryDirectory(dir=self._options.cache) as models:
                 file.write_bytes(msgspec.json.encode(self._measure(arm, size, seed, Path(models))))
         return msgspec.json.decode(file.read_bytes(), type=Cell)
 
-    def _measure(self, arm: Arm, size: int | None, seed: int, models: Path) -> Cell:
-        from exporters.transfer_factory import REPORT, TransferReport, transfer
+    def _measure(self, arm: str, size: int | None, seed: int, models: Path) -> Cell:
+        from exporters.transfer_factory import transfer
+        from exporters.transfer_report import REPORT, TransferReport
 
         sample = sampled(self._split, size, seed)
         known = from_leave_one_out(sample.train, sample.valid, dataset=self._data.name)
         training = TrainingConfig(epochs=self._options.epochs, seed=seed, threads=self._options.threads)
-        policy: Policy = "scratch" if arm == "scratch" else "adaptor-then-all"
         begun, cpu = time.perf_counter(), time.process_time()
         folder = transfer(
             self._parent,
             known,
             self._data.items,
             models,
-            policy,
+            POLICIES[arm],
             training,
             ranking=None if size == 0 else lambda model: self._rows(model, sample, seed),
             text_vectors=self._vectors,
@@ -132,7 +160,44 @@ class _Bench:
             cpu_seconds=cpu,
             ranker_rows=report.ranker_rows,
             stages=msgspec.convert(msgspec.to_builtins(report.stages), list[StageCurve]),
+            system=self._system(arm, report, known, sample, seed, models),
         )
+
+    def _system(
+        self,
+        arm: str,
+        report: TransferReport,
+        known: TrainingSequences,
+        sample: LeaveOneOut,
+        seed: int,
+        models: Path,
+    ) -> list[SystemPoint]:
+        """Before any step (from the parent), and after each epoch of the ranker."""
+        if not sample.valid:
+            return []
+        share = report.ranker_rows / len(sample.valid)
+        towers = sum(stage.steps_per_epoch * len(stage.curve) for stage in report.stages)
+        curve = [
+            SystemPoint(towers + epoch * report.ranker_steps, value * share)
+            for epoch, value in enumerate(report.ranker_curve, 1)
+        ]
+        if arm != PARENT:
+            return curve
+        return [SystemPoint(0, self._zero_shot(known, sample, seed, models)), *curve]
+
+    def _zero_shot(self, known: TrainingSequences, sample: LeaveOneOut, seed: int, models: Path) -> float:
+        """Validation NDCG@10 of what the parent gives before anything is tuned."""
+        from encoders.ranker_tuning import ndcg_of_rows
+        from exporters.ranker_files import read_ranker
+        from exporters.transfer_factory import transfer
+
+        training = TrainingConfig(seed=seed, threads=self._options.threads)
+        items, out = self._data.items, models / "zero-shot"
+        folder = transfer(self._parent, known, items, out, "zero-shot", training, text_vectors=self._vectors)
+        weights = folder / RANKER_WEIGHTS
+        rows = self._rows(load_model(folder, threads=self._options.threads), sample, seed)
+        found = ndcg_of_rows(read_ranker(weights) if weights.is_file() else None, rows)
+        return float(found.sum()) / len(sample.valid)
 
     def _rows(self, model: ServingModel, sample: LeaveOneOut, seed: int) -> RankingRows:
         """The sample's validation targets, with evidence as the worker has it: counted from everybody."""

@@ -33,6 +33,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="At most, a stage.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU.")
 @click.option("--cache", type=PATH, required=True, help="Folder that keeps what is measured.")
+@click.option("--plot", type=PATH, help="Write the curves as .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def transfer(
     parent: Path,
@@ -42,23 +43,33 @@ def transfer(
     epochs: int,
     threads: int,
     cache: Path,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """Learning curves of the whole system on a target, from a parent model and from scratch.
 
-    Each size is a sample of the target's users to train on. Co-visitation is counted from everybody, as the
-    worker counts it, for both arms. Full ranking of the test targets; each target of the product is printed
-    with whether it holds. Minutes a cell: --cache keeps each, and an interrupted run goes on from there.
+    Each size is a sample of the target's users to train on. transfer: from the parent. plain-scratch: towers
+    and ranker trained on the sample alone, the best epoch by validation, whatever it is worth.
+    guarded-scratch: the same, but what is not better than no training is left out. Co-visitation is counted
+    from everybody, as the worker counts it, for all of them. Full ranking of the test targets; each target of
+    the product is printed with whether it holds. About a minute of CPU a cell: --cache keeps each, an
+    interrupted run goes on from there, and figures.json in it has what is measured so far.
 
     \b
         freshet bench transfer --from models/ --dataset unisrec amazon_scientific/ --cache curves/ --json
     """
     import_factory()
+    from streams.bench.season_plot import check_plot
     from streams.bench.transfer import TransferOptions, run_transfer
+    from streams.bench.transfer_plot import plot_transfer
 
+    if plot is not None:
+        check_plot(plot)
     options = TransferOptions(_sizes(sizes), seeds, epochs, threads, cache)
     data = load(dataset[0], Path(dataset[1]))
     figures = run_transfer(parent, data, options, lambda line: click.echo(line, err=True))
+    if plot is not None:
+        plot_transfer(figures, plot)
     if as_json:
         click.echo(figures.json())
     else:
@@ -77,12 +88,14 @@ def _print(figures: Figures) -> None:
     from rich.table import Table
 
     curves = Table(title=f"NDCG@10; the untrained text profile: {figures.untrained_ndcg_at_10:.4f}")
-    for name in ("interactions", "arm", "system", "lowest", "highest", "towers alone", "seconds"):
+    for name in ("interactions", "arm", "system", "95 %", "lowest", "highest", "towers alone", "CPU s"):
         curves.add_column(name)
     for point in figures.points:
         size = "all" if point.size is None else f"{point.size:,}"
-        values = (point.ndcg_at_10, point.lowest, point.highest, point.towers_ndcg_at_10)
-        curves.add_row(size, point.arm, *(f"{value:.4f}" for value in values), f"{point.seconds:.0f}")
+        low, high = point.interval
+        values = (point.lowest, point.highest, point.towers_ndcg_at_10)
+        shown = (f"{point.ndcg_at_10:.4f}", f"{low:.4f} to {high:.4f}", *(f"{v:.4f}" for v in values))
+        curves.add_row(size, point.arm, *shown, f"{point.cpu_seconds:.0f}")
     targets = Table(title="Targets")
     for name in ("", "wanted", "found", "holds"):
         targets.add_column(name)

@@ -31,7 +31,7 @@ DEFAULTS = TrainingConfig()
 @click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
 @click.option(
     "--policy",
-    type=click.Choice(["zero-shot", "adaptor", "adaptor-then-all", "scratch"]),
+    type=click.Choice(["zero-shot", "adaptor", "adaptor-then-all", "scratch", "plain-scratch"]),
     default="adaptor-then-all",
     show_default=True,
     help="What is tuned.",
@@ -41,6 +41,19 @@ DEFAULTS = TrainingConfig()
     "--interactions",
     type=click.IntRange(0),
     help="Learn from so many: the first in time, or those of users drawn at random. [all]",
+)
+@click.option(
+    "--replay",
+    nargs=2,
+    metavar="NAME PATH",
+    help="Against forgetting: what users of one of the parent's shops did, mixed into the training.",
+)
+@click.option(
+    "--replay-share",
+    type=click.FloatRange(0.0, 1.0, max_open=True),
+    default=DEFAULTS.replay_share,
+    show_default=True,
+    help="Of the training steps, with --replay.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=DEFAULTS.epochs, show_default=True, help="At most.")
 @click.option("--seed", type=int, default=DEFAULTS.seed, show_default=True, help="Same seed, same weights.")
@@ -54,6 +67,8 @@ def transfer(
     policy: Policy,
     same_shop: bool,
     interactions: int | None,
+    replay: tuple[str, str] | None,
+    replay_share: float,
     epochs: int,
     seed: int,
     threads: int,
@@ -65,17 +80,24 @@ def transfer(
     How evidence is weighed carries over (decays, the ranker); what items mean does not, so whitening, the
     shop's adaptor, is fitted on its own texts. zero-shot does nothing else. adaptor tunes gains, decays and
     the ranker. adaptor-then-all then tunes everything at a lower rate, held to the parent. scratch learns
-    from the data alone. Each step stays only where it is better on validation beyond noise.
+    from the data alone. Each step stays only where it is better on validation beyond noise; plain-scratch
+    keeps what comes out, to compare with.
 
     \b
-    Example:
+    Examples:
       freshet transfer --from models/ --dataset unisrec amazon_scientific/ --out scientific/
+      freshet transfer --from models/ --dataset unisrec amazon_scientific/ --out scientific/ \
+          --replay unisrec amazon_games/
     """
     name, path = dataset
     data = _limited(load(name, Path(path)), interactions, seed)
     import_factory()
     factory = importlib.import_module("exporters.transfer_factory")
-    training = TrainingConfig(epochs=epochs, seed=seed, threads=threads)
+    training = TrainingConfig(epochs=epochs, seed=seed, threads=threads, replay_share=replay_share)
+    source = None
+    if replay is not None:
+        shop = load(replay[0], Path(replay[1]))
+        source = factory.SourceBehaviour(shop.items, training_sequences(shop, seed))
     with TrainingBar() as bar:
         folder = factory.transfer(
             parent,
@@ -85,6 +107,7 @@ def transfer(
             policy,
             training,
             domain="same" if same_shop else "new",
+            source=source,
             resume=resume,
             progress=bar.update,
         )

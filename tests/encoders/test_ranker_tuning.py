@@ -6,7 +6,7 @@ import torch
 
 from encoders.features import FEATURES
 from encoders.ranker import Ranker, RankerConfig, RankingRows
-from encoders.ranker_tuning import LEAST_ROWS, tune_ranker
+from encoders.ranker_tuning import HELD_OF_FEW, LEAST_ROWS, LEAST_TRAINED, believed_ranker, tune_ranker
 from encoders.torch_context import seeded
 from encoders.two_stage import INTEREST
 
@@ -56,6 +56,23 @@ def test_few_rows_leave_the_parent_alone(parent: Ranker) -> None:
 
 def test_without_a_parent_the_plain_score_stays_where_nothing_is_better() -> None:
     assert tune_ranker(None, rows(200, None), CONFIG).ranker is None
+
+
+def test_a_believed_ranker_is_kept_where_rows_say_nothing() -> None:
+    found = believed_ranker(rows(200, None), CONFIG)
+    assert found.ranker is not None
+    assert (len(found.curve), found.after) == (CONFIG.epochs, max(found.curve))
+
+
+def test_too_few_rows_give_no_believed_ranker() -> None:
+    assert believed_ranker(rows(LEAST_TRAINED - 1, INTEREST), CONFIG).ranker is None
+
+
+def test_a_tuning_tells_its_curve_by_steps(parent: Ranker) -> None:
+    found = tune_ranker(parent, rows(250, INTEREST), CONFIG)
+    train = 250 - round(250 * HELD_OF_FEW)
+    assert found.steps == -(-train // max(16, train // 8))
+    assert len(found.curve) == CONFIG.epochs
 
 
 def test_the_parent_itself_is_not_changed(parent: Ranker) -> None:

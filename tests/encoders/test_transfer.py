@@ -14,7 +14,17 @@ from encoders.config import ModelConfig, TrainingConfig
 from encoders.domains import Domain
 from encoders.events import EventType
 from encoders.towers import Towers
-from encoders.transfer import POLICIES, Policy, adapted, sized, stages, start, tune, untrained_towers
+from encoders.transfer import (
+    POLICIES,
+    Policy,
+    adapted,
+    sized,
+    source_domain,
+    stages,
+    start,
+    tune,
+    untrained_towers,
+)
 from encoders.validation import Validation, mean
 from encoders.whitening import fit_whitening
 
@@ -88,14 +98,29 @@ def worth(towers: Towers, data: TrainingSequences, vectors: np.ndarray) -> float
     return mean(validation(data, vectors, towers).rank(towers).ndcg)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != "plain-scratch"])
 @pytest.mark.parametrize("seed", range(2))
-def test_no_policy_ends_below_the_untrained_profile_on_validation(
+def test_no_guarded_policy_ends_below_the_untrained_profile_on_validation(
     tmp_path: Path, policy: Policy, seed: int
 ) -> None:
     data, vectors = noise(60, seed), texts(seed)
     floor = worth(untrained_towers(MODEL, fit_whitening(vectors)), data, vectors)
     assert worth(transferred(tmp_path, data, vectors, policy), data, vectors) >= floor - 1e-12
+
+
+def test_plain_scratch_is_believed_where_it_is_worse(tmp_path: Path) -> None:
+    data, vectors = noise(60, 0), texts(0)
+    plain = untrained_towers(MODEL, fit_whitening(vectors))
+    towers = transferred(tmp_path, data, vectors, "plain-scratch")
+    assert not torch.equal(towers.item(torch.from_numpy(vectors)), plain.item(torch.from_numpy(vectors)))
+
+
+def test_replayed_behaviour_of_a_source_is_read_through_its_own_whitening_and_never_validated() -> None:
+    towers = untrained_towers(MODEL, fit_whitening(texts(0)))
+    domain = source_domain(towers, MODEL, texts(1), noise(30, 1), 0.2)
+    assert domain.data.valid is None
+    covariance = np.cov(domain.white.numpy()[:, : MODEL.dim].T)
+    np.testing.assert_allclose(covariance, np.eye(MODEL.dim) * covariance[0, 0], atol=0.15 * covariance[0, 0])
 
 
 def test_where_there_is_nothing_to_learn_fresh_users_are_served_as_untrained(tmp_path: Path) -> None:

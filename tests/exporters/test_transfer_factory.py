@@ -14,12 +14,14 @@ from encoders.batching import TrainingSequences, sequences_of
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.errors import ModelError
 from encoders.events import Item
+from encoders.transfer import SMALLEST_BATCH
 from encoders.whitening import fit_whitening
 from exporters.catalogue_sample import SAMPLE
 from exporters.model_factory import make_untrained
 from exporters.model_manifest import RANKER_WEIGHTS, read_manifest
 from exporters.tower_files import load_towers
-from exporters.transfer_factory import CHECKPOINT, REPORT, TransferReport, transfer
+from exporters.transfer_factory import CHECKPOINT, SourceBehaviour, transfer
+from exporters.transfer_report import REPORT, TransferReport
 
 CONFIG = ModelConfig(dim=16, hidden=16, item_hidden=16)
 ITEMS = [Item(str(i), f"item {i}") for i in range(40)]
@@ -31,10 +33,10 @@ def vectors(seed: int) -> np.ndarray:
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
 
-def walks(users: int) -> TrainingSequences:
+def walks(users: int, items: int = len(ITEMS)) -> TrainingSequences:
     """From each item to the next, which no text says."""
-    starts = np.random.default_rng(1).integers(0, len(ITEMS), users)
-    histories = [[int(start + i) % len(ITEMS) for i in range(6)] for start in starts]
+    starts = np.random.default_rng(1).integers(0, items, users)
+    histories = [[int(start + i) % items for i in range(6)] for start in starts]
     return TrainingSequences(
         sequences_of(histories),
         sequences_of([history[:3] for history in histories]),
@@ -115,6 +117,18 @@ def test_the_same_shop_without_progress_keeps_its_model(tmp_path: Path, parent: 
         parent, few, ITEMS, tmp_path, "adaptor-then-all", TRAINING, domain="same", text_vectors=vectors(0)
     )
     assert kept == parent
+
+
+def test_a_replayed_source_has_its_share_of_the_steps(tmp_path: Path, parent: Path) -> None:
+    source = SourceBehaviour([Item(str(i), f"book {i}") for i in range(30)], walks(50, 30))
+    own = TrainingSequences(walks(192).train)
+    folder = transfer(
+        parent, own, ITEMS, tmp_path, "adaptor", TRAINING, text_vectors=vectors(1), source=source
+    )
+    report = msgspec.json.decode((folder / REPORT).read_bytes(), type=TransferReport)
+    steps = 192 // SMALLEST_BATCH
+    share = TRAINING.replay_share / (1.0 - TRAINING.replay_share)
+    assert [stage.steps_per_epoch for stage in report.stages] == [steps + round(steps * share)]
 
 
 def test_vectors_of_another_catalogue_are_refused(tmp_path: Path, parent: Path) -> None:

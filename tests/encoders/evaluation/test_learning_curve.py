@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from encoders.datasets import LeaveOneOut
-from encoders.evaluation.learning_curve import Progression, sampled, steps_to
+from encoders.evaluation.learning_curve import sampled
 
 SPLIT = LeaveOneOut(
     [[user] * (3 + user % 3) for user in range(40)],
@@ -35,11 +35,3 @@ def test_no_size_is_everything() -> None:
 
 def test_a_size_of_nothing_is_nothing() -> None:
     assert sampled(SPLIT, 0, 0).sequences == []
-
-
-def test_steps_are_counted_through_all_stages() -> None:
-    stages = [Progression(0.1, (0.2, 0.3), 5), Progression(0.3, (0.4, 0.6), 10)]
-    assert steps_to(0.1, stages) == 0
-    assert steps_to(0.3, stages) == 2 * 5
-    assert steps_to(0.5, stages) == 2 * 5 + 2 * 10
-    assert steps_to(0.7, stages) is None

@@ -6,9 +6,11 @@ from click.testing import CliRunner
 
 from encoders.datasets import Dataset, LeaveOneOut
 from encoders.errors import SettingsError
+from encoders.events import EventType, Interaction
 from streams.cli import cli
 from streams.cli.bench_transfer import _sizes
 from streams.cli.transfer import _limited, _sequences
+from streams.cli.until import dataset_until
 from streams.demo.catalogue import make_catalogue
 
 ITEMS = make_catalogue(12, 7)
@@ -30,6 +32,19 @@ def test_a_limit_takes_whole_users() -> None:
 
 def test_no_interactions_are_no_error() -> None:
     assert _sequences(_limited(data(), 0, 0), 0).interactions == 0
+
+
+def test_a_data_set_until_a_time_has_the_events_before_and_the_items_that_had_come() -> None:
+    events = [Interaction("u", ITEMS[i].item_id, EventType.CLICK, 1000 * i) for i in range(10)]
+    timed = Dataset("x", ITEMS, False, 10, Counter(), Counter(), None, lambda: iter(events))
+    past = dataset_until(timed, "1970-01-01T00:00:04")
+    assert list(past.interactions()) == events[:4]
+    assert (past.items, past.n_interactions) == (ITEMS[:4], 4)
+
+
+def test_data_without_times_have_no_past_to_cut_off() -> None:
+    ordered = data()
+    assert dataset_until(ordered, "0.5") is ordered
 
 
 def test_sizes_are_numbers_and_all() -> None:
