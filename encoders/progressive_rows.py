@@ -15,13 +15,11 @@ from encoders.evaluation.timeline import Basket, Events, Stage, baskets_of
 from encoders.events import Item
 from encoders.progress import Progress, no_progress
 from encoders.ranker import RankingRows, join_rows
-from encoders.replayed_worker import USUAL, ReplayConfig, ReplayedWorker
+from encoders.replayed_worker import SLAB, USUAL, ReplayConfig, ReplayedWorker
 from encoders.runtime import ServingModel
 
 WARM_UP = 0.2
 """Share of the past that nothing is asked in: evidence must be there first."""
-SLAB = 256
-"""Baskets that are learned at a time."""
 
 
 def progressive_rows(

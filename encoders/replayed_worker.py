@@ -41,6 +41,8 @@ Mask = npt.NDArray[np.bool_]
 RECENT: Final = FEATURES.index("recent")
 SPARE: Final = 200
 """Co-visited items beyond those asked for, at most, in place of what may not be recommended."""
+SLAB: Final = 256
+"""Baskets that are learned at a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from encoders.evaluation.progressive import LENGTH, Replayed
 from encoders.evaluation.timeline import Basket, Events, Floats, Integers, Stage, baskets_of
 from encoders.events import Item
 from encoders.features import PADDING
-from encoders.progressive_rows import SLAB
-from encoders.replayed_worker import USUAL, Asked, ReplayConfig, ReplayedWorker
+from encoders.replayed_worker import SLAB, USUAL, Asked, ReplayConfig, ReplayedWorker
 from encoders.runtime import ServingModel
 from encoders.two_stage import Rank
 

@@ -40,3 +40,13 @@ def test_the_command_line_imports_no_command_to_print_its_help() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('streams.cli.')))"
     )
     assert python("-c", program).stdout.splitlines()[-1] == "[]"
+
+
+def test_the_help_of_all_commands_needs_nothing_that_trains() -> None:
+    program = (
+        "import sys; from streams.cli import cli; "
+        "cli(['--help'], standalone_mode=False); "
+        f"print(sorted(set(sys.modules) & set({TRAINING_ONLY!r})))"
+    )
+    ended = python("-c", program)
+    assert ended.stdout.splitlines()[-1] == "[]", ended.stderr
