@@ -47,6 +47,8 @@ class SchemaRegistry:
         assert settings.registry_url is not None
         self._url = settings.registry_url.rstrip("/")
         username, password = settings.registry_username, settings.registry_password
+        if username and password is None:
+            raise SettingsError(f"FRESHET_CODEC__REGISTRY_PASSWORD is not set, and {username} needs one")
         auth = (username, password.get_secret_value()) if username and password else None
         try:
             tls = ssl.create_default_context(cafile=settings.registry_ca_file)

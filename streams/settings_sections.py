@@ -105,8 +105,8 @@ class CodecSettings(Section):
     def _registry_is_whole(self) -> Self:
         if self.format == "avro" and self.registry_url is None:
             raise ValueError("format avro needs registry_url: where the schema is registered")
-        if (self.registry_username is None) != (self.registry_password is None):
-            raise ValueError("registry_username and registry_password go together")
+        if self.registry_password is not None and self.registry_username is None:
+            raise ValueError("registry_password needs registry_username: whose it is")
         plain = re.match(r"http://(?!(localhost|127\.0\.0\.1|\[::1\])(:|/|$))", self.registry_url or "")
         if self.registry_password is not None and plain and not self.allow_password_over_http:
             raise ValueError("registry_password would travel in the clear: use https in registry_url")

@@ -148,9 +148,11 @@ class Playground:
         }
 
     def _hint(self, worker_state: str) -> str:
-        """What to do where no worker answers: it may be that it has no model."""
+        """What to do where no worker answers: one on this machine may have no model."""
         if worker_state != "away":
             return ""
+        if self._settings.ui.worker_url is not None:
+            return f"no worker answers at {self._worker.url}: is it up, and is this its address?"
         try:
             resolve_model(self._settings.model.path)
         except ModelNotFound as error:

@@ -39,6 +39,29 @@ CASES = {
     "production": Case(("values-production.yaml",)),
     "gpu": Case(("values-gpu.yaml",)),
     "minimal": Case(values=MINIMAL),
+    "demo": Case(("values-demo.yaml",)),
+    "other-operators": Case(
+        ("values-production.yaml",),
+        {
+            "worker": {
+                "autoscaling": {
+                    "by": "hpa",
+                    "authenticationRef": "",
+                    "externalMetric": {"name": "freshet_lag", "matchLabels": {"group": "freshet"}},
+                }
+            },
+            "monitoring": {"podMonitor": {"enabled": False}, "serviceMonitor": {"enabled": True}},
+            "ui": {"enabled": True},
+            "networkPolicy": {"ui": [{"podSelector": {"matchLabels": {"app": "ingress"}}}]},
+            "schemaRegistry": {
+                "url": "https://registry:8081",
+                "username": "freshet",
+                "existingSecret": "freshet-registry",
+                "caSecret": "registry-ca",
+            },
+            "settings": {"codec": {"format": "avro"}},
+        },
+    ),
     "mutual-tls": Case(
         values=MINIMAL
         | {
@@ -89,6 +112,12 @@ def template(case: Case, chart: Path = CHART) -> subprocess.CompletedProcess[str
     return helm("template", case.release, str(chart), "--namespace", "shop", *files, values=case.values)
 
 
+def is_demo(manifest: Manifest) -> bool:
+    """Whether it belongs to a demo's Kafka or Qdrant, whose images are not Freshet's."""
+    component: str = manifest["metadata"]["labels"].get("app.kubernetes.io/component", "")
+    return component.startswith("demo-")
+
+
 class Rendered:
     """The manifests of a case."""
 
@@ -100,10 +129,14 @@ class Rendered:
         """Those of a kind."""
         return [one for one in self.manifests if one["kind"] == kind]
 
+    def own(self) -> list[Manifest]:
+        """Deployments of Freshet's, without what a demo brings along."""
+        return [one for one in self.of("Deployment") if not is_demo(one)]
+
     def pods(self) -> Iterator[tuple[Manifest, Manifest]]:
         """(metadata, spec) of every pod, the test's among them."""
-        for deployment in self.of("Deployment"):
-            template = deployment["spec"]["template"]
+        for workload in (*self.of("Deployment"), *self.of("Job")):
+            template = workload["spec"]["template"]
             yield template["metadata"], template["spec"]
         for pod in self.of("Pod"):
             yield pod["metadata"], pod["spec"]
@@ -115,7 +148,7 @@ class Rendered:
             yield from spec["containers"]
 
     def deployment(self, component: str) -> Manifest:
-        """The worker's, or the trainer's."""
+        """The worker's, the trainer's, or the playground's."""
         (found,) = [one for one in self.of("Deployment") if one["metadata"]["name"].endswith(f"-{component}")]
         return found
 

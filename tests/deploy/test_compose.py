@@ -17,6 +17,7 @@ from tests.deploy.tools import tool
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name for name, service in SERVICES.items() if service["image"].startswith("freshet:")}
 BUILT = {name for name, service in SERVICES.items() if "build" in service}
 
 
@@ -48,7 +49,7 @@ def test_ports_are_open_to_this_machine_alone(service: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[service].get("ports", []))
 
 
-@pytest.mark.parametrize("service", sorted(BUILT))
+@pytest.mark.parametrize("service", sorted(OURS))
 def test_freshets_containers_have_no_privileges_and_a_read_only_root(service: str) -> None:
     given = SERVICES[service]
     assert given["read_only"]
@@ -61,6 +62,15 @@ def test_what_is_built_is_a_stage_of_the_dockerfile(service: str) -> None:
     build = SERVICES[service]["build"]
     dockerfile = (DEPLOY / build["context"] / build["dockerfile"]).read_text()
     assert f" AS {build['target']}\n" in dockerfile
+
+
+def test_the_playground_is_shown_where_it_listens_and_asks_a_worker() -> None:
+    ui = SERVICES["ui"]
+    settings = Settings.model_fields
+    port = settings["ui"].default.port
+    assert ui["ports"] == [f"127.0.0.1:{port}:{port}"]
+    worker = f"http://worker:{settings['http'].default.port}"
+    assert ui["environment"]["FRESHET_UI__WORKER_URL"] == worker
 
 
 def test_files_that_are_mounted_are_there() -> None:

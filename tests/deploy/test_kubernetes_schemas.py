@@ -27,6 +27,8 @@ WITHOUT_SCHEMA = "KafkaTopic"
 KINDS = (
     "configmap-v1",
     "deployment-apps-v1",
+    "horizontalpodautoscaler-autoscaling-v2",
+    "job-batch-v1",
     "networkpolicy-networking-v1",
     "persistentvolumeclaim-v1",
     "pod-v1",
@@ -123,8 +125,12 @@ def test_wrong_fields_are_found(
         "NetworkPolicy": ("  policyTypes:", "  policyKinds:"),
         "ScaledObject": ("  pollingInterval: 15", "  pollingInterval: often"),
         "PodMonitor": ("  podMetricsEndpoints:", "  podEndpoints:"),
+        "ServiceMonitor": ("  endpoints:\n    - port: metrics", "  endpoints:\n    - ports: metrics"),
+        "HorizontalPodAutoscaler": ("  minReplicas: 3", "  minReplicaCount: 3"),
     }
-    text = (manifests / "production.yaml").read_text()
+    text = "\n---\n".join(
+        (manifests / f"{name}.yaml").read_text() for name in ("production", "other-operators")
+    )
     for right, changed in wrong.values():
         text = text.replace(right, changed)
     (tmp_path / "wrong.yaml").write_text(text)

@@ -132,6 +132,78 @@ CONTRADICTIONS = {
         {"serviceAccount": {"create": False, "annotations": {"a": "b"}}},
         "serviceAccount.annotations need serviceAccount.create",
     ),
+    "scaler of no metric": (
+        {"worker": {"autoscaling": {"enabled": True, "by": "hpa"}}, "qdrant": SERVER},
+        "by hpa needs worker.autoscaling.externalMetric.name",
+    ),
+    "metric of another scaler": (
+        {
+            "worker": {"autoscaling": {"enabled": True, "externalMetric": {"name": "lag"}}},
+            "qdrant": SERVER,
+        },
+        "externalMetric is set and worker.autoscaling.by is keda",
+    ),
+    "password of another scaler": (
+        {
+            "worker": {
+                "autoscaling": {
+                    "enabled": True,
+                    "by": "hpa",
+                    "externalMetric": {"name": "lag"},
+                    "authenticationRef": "a",
+                }
+            },
+            "qdrant": SERVER,
+        },
+        "authenticationRef is set and worker.autoscaling.by is hpa",
+    ),
+    "two monitors": (
+        {"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
+        "would both scrape every pod",
+    ),
+    "nobody may scrape services": (
+        {"monitoring": {"serviceMonitor": {"enabled": True}}},
+        "networkPolicy.monitoring lets it nowhere",
+    ),
+    "visitors of no playground": (
+        {"networkPolicy": {"ui": [{"podSelector": {}}]}},
+        "networkPolicy.ui is set and ui.enabled is false",
+    ),
+    "password of no registry": (
+        {"schemaRegistry": {"username": "u", "existingSecret": "s"}},
+        "is set without schemaRegistry.url",
+    ),
+    "user without a password": (
+        {"schemaRegistry": {"url": "https://r:8081", "username": "u"}},
+        "schemaRegistry.username and schemaRegistry.existingSecret go together",
+    ),
+    "registry's password in the clear": (
+        {"schemaRegistry": {"url": "http://r:8081", "username": "u", "existingSecret": "s"}},
+        "schemaRegistry.url is http:// and schemaRegistry.existingSecret is set",
+    ),
+    "registry's authority in the clear": (
+        {"schemaRegistry": {"url": "http://r:8081", "caSecret": "s"}},
+        "schemaRegistry.url is http://, which checks no certificate",
+    ),
+    "Avro without a registry": (
+        {"settings": {"codec": {"format": "avro"}}},
+        "settings.codec.format is avro and schemaRegistry.url is empty",
+    ),
+    "two brokers": ({"demo": {"kafka": True}}, "demo.kafka and kafka.bootstrapServers are both set"),
+    "demo with copies": (
+        {"demo": {"kafka": True}, "kafka": {"bootstrapServers": "", "replicationFactor": 3}},
+        "demo.kafka is one broker without a password",
+    ),
+    "two servers": ({"demo": {"qdrant": True}, "qdrant": SERVER}, "demo.qdrant is set and so is qdrant.url"),
+    "demo's and another model": ({"demo": {"model": True}}, "demo.model and model.uri"),
+    "a model in each worker": (
+        {"demo": {"model": True}, "model": {"uri": ""}, "qdrant": SERVER, "worker": {"replicas": 2}},
+        "demo.model makes a model in each worker",
+    ),
+    "registry's password in the settings": (
+        {"settings": {"codec": {"registry_password": "x"}}},
+        "name that in schemaRegistry.existingSecret",
+    ),
     "password in the settings": (
         {"settings": {"kafka": {"sasl_password": "x"}}},
         "settings.kafka.sasl_password is a secret, and settings become a ConfigMap",
@@ -179,6 +251,12 @@ UNKNOWN = {
     "tag": ({"image": {"tag": "latest"}}, "at '/image/tag'"),
     "brokers without a port": ({"kafka": {"bootstrapServers": "kafka"}}, "at '/kafka/bootstrapServers'"),
     "password in a URL": ({"qdrant": {"url": "https://me:secret@qdrant:6333"}}, "at '/qdrant/url'"),
+    "password in the registry's URL": (
+        {"schemaRegistry": {"url": "https://me:secret@registry"}},
+        "at '/schemaRegistry/url'",
+    ),
+    "another scaler": ({"worker": {"autoscaling": {"by": "cron"}}}, "at '/worker/autoscaling/by'"),
+    "demo's newest image": ({"demo": {"kafkaImage": "apache/kafka:latest"}}, "at '/demo/kafkaImage'"),
     "folder for a URI": ({"model": {"uri": "/models"}}, "at '/model/uri'"),
 }
 

@@ -52,7 +52,7 @@ def test_settings_of_the_values_arrive(tmp_path: Path, monkeypatch: pytest.Monke
 def test_secrets_are_read_from_the_files_that_are_mounted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rendered = Rendered(template(CASES["production"]).stdout)
+    rendered = Rendered(template(CASES["other-operators"]).stdout)
     (worker,) = rendered.deployment("worker")["spec"]["template"]["spec"]["containers"]
     mounted = [mount["mountPath"] for mount in worker["volumeMounts"]]
     folder = tmp_path / "secrets"
@@ -63,6 +63,8 @@ def test_secrets_are_read_from_the_files_that_are_mounted(
     settings = read(rendered.toml(), tmp_path, monkeypatch)
     assert settings.kafka.sasl_password is not None
     assert settings.kafka.sasl_password.get_secret_value() == "hidden"
+    assert settings.codec.registry_password is not None
+    assert settings.codec.registry_password.get_secret_value() == "hidden"
     assert settings.qdrant.api_key is not None
     assert settings.qdrant.api_key.get_secret_value() == "hidden"
 
@@ -78,7 +80,7 @@ def test_environment_of_the_images_says_what_the_chart_says(
     assert read(toml, tmp_path, monkeypatch) == plain
 
 
-@pytest.mark.parametrize("service", ["worker", "trainer"])
+@pytest.mark.parametrize("service", ["worker", "trainer", "ui"])
 def test_environment_of_compose_holds(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     for name, value in (image_environment() | compose["services"][service]["environment"]).items():

@@ -117,6 +117,11 @@ def test_an_authority_that_is_no_file_is_a_wrong_setting() -> None:
         )
 
 
+def test_a_user_without_a_password_is_a_wrong_setting() -> None:
+    with pytest.raises(SettingsError, match="FRESHET_CODEC__REGISTRY_PASSWORD is not set"):
+        SchemaRegistry(CodecSettings.model_validate({"registry_url": "https://r", "registry_username": "u"}))
+
+
 def settings(fake: FakeRegistry, **codec: object) -> Settings:
     kafka = KafkaSettings(topic_prefix="shop.")
     return Settings(
@@ -211,7 +216,7 @@ class TestPipeline:
     ("codec", "sentence"),
     [
         ({"format": "avro"}, "format avro needs registry_url"),
-        ({"registry_url": "http://r", "registry_username": "u"}, "go together"),
+        ({"registry_url": "http://r", "registry_password": "p"}, "needs registry_username"),
         (
             {"registry_url": "http://r:8081", "registry_username": "u", "registry_password": "p"},
             "travel in the clear",

@@ -28,13 +28,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}
 
-{{- define "freshet.workerImage" -}}
+{{- define "freshet.servingImage" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
-{{- else if .Values.worker.gpu.enabled -}}
-{{ .Values.image.repository }}:{{ default (printf "%s-cuda" (include "freshet.tag" .)) .Values.worker.gpu.tag }}
 {{- else -}}
 {{ .Values.image.repository }}:{{ include "freshet.tag" . }}
+{{- end -}}
+{{- end -}}
+
+{{- define "freshet.workerImage" -}}
+{{- if and .Values.worker.gpu.enabled (not .Values.image.digest) -}}
+{{ .Values.image.repository }}:{{ default (printf "%s-cuda" (include "freshet.tag" .)) .Values.worker.gpu.tag }}
+{{- else -}}
+{{ include "freshet.servingImage" . }}
 {{- end -}}
 {{- end -}}
 
@@ -49,6 +55,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- else -}}
 {{ .Values.worker.replicas | int }}
 {{- end -}}
+{{- end -}}
+
+{{/* How fast the number of workers follows. */}}
+{{- define "freshet.scaling" -}}
+# Every step moves partitions, and what moved is cold in the new worker's memory.
+scaleUp:
+  stabilizationWindowSeconds: 30
+  policies: [{type: Pods, value: 2, periodSeconds: 60}]
+scaleDown:
+  stabilizationWindowSeconds: {{ .Values.worker.autoscaling.scaleDownSeconds }}
+  policies: [{type: Pods, value: 1, periodSeconds: {{ .Values.worker.autoscaling.scaleDownSeconds }}}]
 {{- end -}}
 
 {{- define "freshet.modelsClaim" -}}
@@ -66,20 +83,39 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- mulf (regexFind "^[0-9.]+" $quantity | float64) (get $units (regexFind "[A-Za-z]*$" $quantity) | default 1 | float64) | int64 -}}
 {{- end -}}
 
-{{/* The port of qdrant.url: 6333 where it names none, as the client takes it. */}}
-{{- define "freshet.qdrantPort" -}}
-{{ regexFind ":[0-9]+$" (trimSuffix "/" .Values.qdrant.url) | trimPrefix ":" | default "6333" }}
+{{/* The brokers and the Qdrant server: named, or the demo's own. */}}
+{{- define "freshet.bootstrapServers" -}}
+{{- if .Values.demo.kafka -}}{{ include "freshet.fullname" . }}-demo-kafka:9092{{- else -}}{{ .Values.kafka.bootstrapServers }}{{- end -}}
 {{- end -}}
 
-{{/* What workers and trainer alike may reach. */}}
+{{- define "freshet.qdrantUrl" -}}
+{{- if .Values.demo.qdrant -}}http://{{ include "freshet.fullname" . }}-demo-qdrant:6333{{- else -}}{{ .Values.qdrant.url }}{{- end -}}
+{{- end -}}
+
+{{/* The port of the Qdrant server: 6333 where its URL names none, as the client takes it. */}}
+{{- define "freshet.qdrantPort" -}}
+{{ regexFind ":[0-9]+$" (trimSuffix "/" (include "freshet.qdrantUrl" .)) | trimPrefix ":" | default "6333" }}
+{{- end -}}
+
+{{/* The port of schemaRegistry.url, given that URL. */}}
+{{- define "freshet.registryPort" -}}
+{{- $named := regexFind "^https?://[^/:]+:[0-9]+" . | regexFind "[0-9]+$" -}}
+{{ default (ternary "443" "80" (hasPrefix "https://" .)) $named }}
+{{- end -}}
+
+{{/* What every process of Freshet may reach. */}}
 {{- define "freshet.egress" -}}
 # DNS
 - ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
 # Kafka
 - ports:
-    {{- range $port := regexFindAll ":[0-9]+" .Values.kafka.bootstrapServers -1 | uniq }}
+    {{- range $port := regexFindAll ":[0-9]+" (include "freshet.bootstrapServers" .) -1 | uniq }}
     - {protocol: TCP, port: {{ trimPrefix ":" $port }}}
     {{- end }}
+{{- with .Values.schemaRegistry.url }}
+# Schema registry
+- ports: [{protocol: TCP, port: {{ include "freshet.registryPort" . }}}]
+{{- end }}
 {{- with .Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
 {{- end }}

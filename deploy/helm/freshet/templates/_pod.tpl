@@ -52,7 +52,7 @@ priorityClassName: {{ . }}
 {{- define "freshet.env" -}}
 - name: FRESHET_CONFIG
   value: /etc/freshet/config/freshet.toml
-{{- if or .Values.kafka.sasl.existingSecret .Values.qdrant.existingSecret }}
+{{- if or .Values.kafka.sasl.existingSecret .Values.qdrant.existingSecret .Values.schemaRegistry.existingSecret }}
 - name: FRESHET_SECRETS_DIR
   value: /etc/freshet/secrets
 {{- end }}
@@ -75,6 +75,17 @@ priorityClassName: {{ . }}
 - name: qdrant-key
   mountPath: /etc/freshet/secrets/FRESHET_QDRANT__API_KEY
   subPath: api-key
+  readOnly: true
+{{- end }}
+{{- if .Values.schemaRegistry.existingSecret }}
+- name: registry-password
+  mountPath: /etc/freshet/secrets/FRESHET_CODEC__REGISTRY_PASSWORD
+  subPath: password
+  readOnly: true
+{{- end }}
+{{- if .Values.schemaRegistry.caSecret }}
+- name: registry-ca
+  mountPath: /etc/freshet/registry-ca
   readOnly: true
 {{- end }}
 {{- if .Values.kafka.caSecret }}
@@ -107,6 +118,14 @@ priorityClassName: {{ . }}
 {{- with .Values.qdrant }}{{- if .existingSecret }}
 - name: qdrant-key
   secret: {secretName: {{ .existingSecret }}, defaultMode: 0440, items: [{key: {{ .apiKeyKey }}, path: api-key}]}
+{{- end }}{{- end }}
+{{- with .Values.schemaRegistry }}{{- if .existingSecret }}
+- name: registry-password
+  secret: {secretName: {{ .existingSecret }}, defaultMode: 0440, items: [{key: {{ .passwordKey }}, path: password}]}
+{{- end }}
+{{- if .caSecret }}
+- name: registry-ca
+  secret: {secretName: {{ .caSecret }}, defaultMode: 0440, items: [{key: {{ .caKey }}, path: ca.crt}]}
 {{- end }}{{- end }}
 {{- with .Values.kafka }}{{- if .caSecret }}
 - name: kafka-ca

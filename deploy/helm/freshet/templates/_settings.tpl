@@ -10,7 +10,7 @@ reads every number as a float; those that are whole are written as such.
 {{/* What follows from the chart's values; `settings` may not name these (see _validate.tpl). */}}
 {{- define "freshet.chartSettings" -}}
 kafka:
-  bootstrap_servers: {{ .Values.kafka.bootstrapServers | quote }}
+  bootstrap_servers: {{ include "freshet.bootstrapServers" . | quote }}
   topic_prefix: {{ .Values.kafka.topicPrefix | quote }}
   group_id: {{ .Values.kafka.groupId | quote }}
   partitions: {{ .Values.kafka.partitions | int }}
@@ -30,8 +30,8 @@ kafka:
   {{- end }}
 qdrant:
   path: /data/qdrant
-  {{- if .Values.qdrant.url }}
-  url: {{ .Values.qdrant.url | quote }}
+  {{- if include "freshet.qdrantUrl" . }}
+  url: {{ include "freshet.qdrantUrl" . | quote }}
   {{- end }}
   {{- if .Values.qdrant.caSecret }}
   ca_file: /etc/freshet/qdrant-ca/ca.crt
@@ -47,4 +47,20 @@ trainer:
   models: /models
   host: 0.0.0.0
   port: 8081
+{{- if .Values.ui.enabled }}
+ui:
+  host: 0.0.0.0
+  port: 8090
+  worker_url: http://{{ include "freshet.fullname" . }}:{{ .Values.service.port }}
+{{- end }}
+{{- with .Values.schemaRegistry }}{{- if .url }}
+codec:
+  registry_url: {{ .url | quote }}
+  {{- if .username }}
+  registry_username: {{ .username | quote }}
+  {{- end }}
+  {{- if .caSecret }}
+  registry_ca_file: /etc/freshet/registry-ca/ca.crt
+  {{- end }}
+{{- end }}{{- end }}
 {{- end -}}
