@@ -7,14 +7,16 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from encoders import datasets
 from encoders.config import ModelConfig
-from encoders.errors import ModelError
+from encoders.errors import DataError, ModelError
 from streams.kafka.producer import EventProducer
 from streams.kafka.reader import read
 from streams.kafka.topics import ensure_topics
@@ -112,6 +114,13 @@ data = load("my-shop", Path("orders.csv"))
 print([one.user_id for one in data.interactions()], data.items[0].title, dict(data.skipped))
 """
     assert run(folder, "-c", code) == "['ben', 'ann'] Tea pot {'returned': 1, 'malformed': 1}\n"
+
+
+def test_a_loader_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = EntryPoint("my-shop", "no_such_module:load", "freshet.datasets")
+    monkeypatch.setitem(datasets._ADDED, "my-shop", added)
+    with pytest.raises(DataError, match="no_such_module:load"):
+        datasets.load("my-shop", Path("orders.csv"))
 
 
 def test_a_detector_of_ones_own_asks_for_a_training(folder: Path, demo_settings: MakeSettings) -> None:

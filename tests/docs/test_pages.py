@@ -23,7 +23,7 @@ from tests.support.workers import REPOSITORY
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
-OURS = re.compile(r"(?:streams|encoders|exporters|deploy|tests|docs)/[\w./*-]*")
+OURS = re.compile(r"(?<![\w/.-])(?:streams|encoders|exporters|deploy|tests|docs)/[\w./*-]*")
 VARIABLE = re.compile(r"FRESHET_([A-Z]+)__([A-Z0-9_]*[A-Z0-9])(?![A-Z0-9_*<])")
 METRIC = re.compile(r"\bfreshet_[a-z0-9_]*[a-z0-9](?![a-z0-9_*…(])")
 END = {"|", "||", "&", "&&", ";", ">", ">>", "<", "<<"}
@@ -55,7 +55,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @of_each_page
 def test_files_that_are_named_exist(page: Path) -> None:
-    named = [code.rstrip("/") for code in CODE.findall(prose(page)) if OURS.fullmatch(code)]
+    named = [path.rstrip("/") for code in CODE.findall(prose(page)) for path in OURS.findall(code)]
     assert [path for path in named if not any(REPOSITORY.glob(path))] == []
 
 
