@@ -29,8 +29,7 @@ from streams.pipeline import InterestPipeline, Policy
 from streams.progress import Progress
 from streams.recommendation_format import open_format
 from streams.releases.changeover import Changeover, Worker, tell
-from streams.releases.release import model_name
-from streams.releases.topic import read_releases
+from streams.releases.release import model_name, released
 from streams.releases.watch import ReleaseWatch
 from streams.scenario_settings import scenarios_of
 from streams.schema_registry import avro_reader
@@ -128,7 +127,7 @@ def open_tracer(settings: TracingSettings, service: str) -> Tracer:
 
 def compose(settings: Settings) -> Parts:
     """Wire a worker: loads the model, opens the store, reads the catalogue; blocks. Raises as above."""
-    release = read_releases(settings.kafka).get(model_name(settings))
+    _, release = released(settings)
     publisher = KafkaPublisher(aiokafka_options(settings.kafka), settings.kafka.topic_prefix)
     return compose_on(publisher, settings, release)
 
@@ -145,7 +144,7 @@ def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease |
     half_life = settings.recommendations.trending_half_life_hours
     trending = TrendingBoard(serving.store, serving.names, half_life, policy.source_epoch)
     catalog = CatalogPipeline(serving, policy.limits, policy.source_epoch, avro)
-    name = model_name(settings)
+    name = release.model if release else model_name(settings, {})
     reporter = reporter_of(settings, serving, name)
     interest = InterestPipeline(serving, states, trending, policy, reporter)
     evidence = EvidencePipeline(serving)

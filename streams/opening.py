@@ -11,7 +11,7 @@ from pathlib import Path
 
 from encoders.candidates import CandidateCounts
 from encoders.config import DAY_SECONDS
-from encoders.errors import ReleaseRefused
+from encoders.errors import ModelNotFound, ReleaseRefused
 from encoders.evidence import Evidence, HalfLives
 from encoders.runtime import ServingModel
 from exporters.metrics import Metrics
@@ -109,16 +109,30 @@ def open_serving(
     ``FreshetError``s that say what is missing.
     """
     metrics, store = Metrics(), open_store(settings.qdrant)
-    manifest = read_manifest(resolve_model(settings.model.path))
-    generation = _released(settings, store, metrics, release, manifest) if release else None
+    here = _here(settings, release)
+    generation = _released(settings, store, metrics, release, here) if release else None
     generation = generation or open_generation(settings, store)
-    released = [release.champion.version, *release.lineage] if release else []
-    known = [*released, manifest.version, *_parent(settings, manifest)]
+    known = [*_versions(release), *([here.version, *_parent(settings, here)] if here else [])]
     earlier = [CollectionNames.of(one, settings.qdrant.collection_prefix) for one in known]
     complete(store, earlier, generation, metrics)
     log.info("model %s, %d items in the store", generation.version, generation.replica.catch_up())
     versions = tuple(one for one in dict.fromkeys(earlier) if store.has_users(one))
     return Serving(store, generation, publisher, metrics, executor, versions=versions)
+
+
+def _versions(release: ModelRelease | None) -> list[str]:
+    """Champions, the present one first."""
+    return [release.champion.version, *release.lineage] if release else []
+
+
+def _here(settings: Settings, release: ModelRelease | None) -> Manifest | None:
+    """Of the model in ``model.path``; ``None`` where there is none, and a release to serve instead."""
+    try:
+        return read_manifest(resolve_model(settings.model.path))
+    except ModelNotFound:
+        if release is None:
+            raise
+        return None
 
 
 def _parent(settings: Settings, manifest: Manifest) -> list[str]:
@@ -129,24 +143,40 @@ def _parent(settings: Settings, manifest: Manifest) -> list[str]:
 
 
 def _released(
-    settings: Settings, store: VectorStore, metrics: Metrics, release: ModelRelease, here: Manifest
+    settings: Settings, store: VectorStore, metrics: Metrics, release: ModelRelease, here: Manifest | None
 ) -> Generation | None:
-    """The champion; ``None``, and a line in the log, where it cannot be used. ``here``: of ``model.path``."""
-    if release.champion.version == here.version:
+    """The champion; ``None`` where it is the model in ``model.path``, or, with a line in the log, unusable.
+
+    ``here``: of ``model.path``. Without it, nothing else could serve: raises ``ReleaseRefused``.
+    """
+    if here is not None and release.champion.version == here.version:
         return None
-    opener = partial(open_generation, settings, store)
+    opener, text_tower = partial(open_generation, settings, store), here.text_digest if here else None
     try:
-        return open_released(release.champion, settings.model.cache, opener, here.text_digest, Pace())
+        return open_released(release.champion, settings.model.cache, opener, text_tower, Pace())
     except ReleaseRefused as error:
+        if here is None:
+            raise
         metrics.release_refusals.labels(error.reason).inc()
         log.error("release %d refused (%s): %s", release.number, error.reason, error)
         return None
 
 
 @contextmanager
-def open_reading(settings: Settings) -> Iterator[tuple[VectorStore, Generation]]:
-    """The store and the model in ``model.path`` with a full replica: to ask without a worker."""
+def open_reading(
+    settings: Settings, release: ModelRelease | None = None
+) -> Iterator[tuple[VectorStore, Generation, list[CollectionNames]]]:
+    """To ask without a worker: the store, a model with a full replica, and where else users may be stored.
+
+    The model is the champion of ``release``, where workers have served it, else the one in ``model.path``.
+    """
     with closing(open_store(settings.qdrant)) as store:
-        generation = open_generation(settings, store)
+        prefix = settings.qdrant.collection_prefix
+        known = [CollectionNames.of(one, prefix) for one in _versions(release)]
+        used = [one for one in known if store.has_users(one)]
+        served = release if known[:1] == used[:1] else None
+        here = _here(settings, served)
+        generation = _released(settings, store, Metrics(), served, here) if served else None
+        generation = generation or open_generation(settings, store)
         generation.replica.catch_up()
-        yield store, generation
+        yield store, generation, [one for one in used if one != generation.names]

@@ -16,8 +16,7 @@ from encoders.errors import BrokerError, ModelError
 from exporters.model_manifest import MANIFEST, Manifest, read_manifest
 from streams.cli.model import print_model
 from streams.messages import ModelRelease
-from streams.releases.release import Mode, find_version, model_name, release, rollback, verified
-from streams.releases.topic import read_releases
+from streams.releases.release import Mode, find_version, release, released, rollback, verified
 from streams.settings import Settings, load_settings
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file.")
@@ -105,7 +104,7 @@ def roll_back(config: Path | None, as_json: bool) -> None:
 def _released(settings: Settings) -> tuple[ModelRelease | None, str]:
     """What is released, or a sentence that says why nobody knows."""
     try:
-        return read_releases(settings.kafka).get(model_name(settings)), ""
+        return released(settings)[1], ""
     except BrokerError as error:
         return None, f"What is released is not known: {error}"
 

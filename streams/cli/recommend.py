@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from encoders.errors import SettingsError
+from encoders.errors import BrokerError, SettingsError
 from streams.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from streams.messages import ModelRelease
 
 HTTP_SECONDS = 10.0
 
@@ -37,7 +40,8 @@ def recommend(
     """Ask what USER would be recommended now.
 
     A user without history gets what is trending. Asks the worker on this machine (FRESHET_HTTP__PORT); where
-    none answers, reads the store itself (FRESHET_MODEL__PATH, FRESHET_QDRANT__URL or __PATH).
+    none answers, reads the store itself (FRESHET_QDRANT__URL or __PATH), with the model that is released, or
+    the one in FRESHET_MODEL__PATH.
     """
     settings = load_settings(config)
     asked: dict[str, Any] = {"scenario": scenario, "filter": list(filters)} | ({} if k is None else {"k": k})
@@ -64,9 +68,20 @@ def _from_store(settings: Settings, user: str, asked: dict[str, Any]) -> dict[st
     except ValueError as error:
         raise SettingsError(str(error)) from None
     scenario = replace(scenario, k=asked.get("k", scenario.k))
-    with open_reading(settings) as (store, generation):
-        answer = ask(store, generation, user, scenario)
+    with open_reading(settings, _release(settings)) as (store, generation, elsewhere):
+        answer = ask(store, generation, user, scenario, elsewhere)
     return answer_fields(answer, scenario, generation.version) | {"user_id": user}
+
+
+def _release(settings: Settings) -> ModelRelease | None:
+    """What is released; ``None``, and a line on stderr, where no broker tells."""
+    from streams.releases.release import released
+
+    try:
+        return released(settings)[1]
+    except BrokerError as error:
+        click.echo(f"what is released is not known, FRESHET_MODEL__PATH is used: {error}", err=True)
+        return None
 
 
 def _from_worker(settings: Settings, user: str, asked: dict[str, Any]) -> dict[str, Any] | None:

@@ -34,9 +34,9 @@ class Pace:
 
 
 def open_released(
-    at: ModelAt, cache: Path, open_generation: OpenGeneration, text_tower: str, pace: Pace
+    at: ModelAt, cache: Path, open_generation: OpenGeneration, text_tower: str | None, pace: Pace
 ) -> Generation:
-    """Fetch, verify and load a model, and make its collections.
+    """Fetch, verify and load a model, and make its collections; ``text_tower``: of what runs, if anything.
 
     Raises ``ReleaseRefused``: as ``fetch_model``, ``manifest`` (another version), ``text_tower`` (other than
     the running one), ``graph`` (a graph, or what it computes), or ``store``.
@@ -45,7 +45,7 @@ def open_released(
     pace.look()
     if fetched.manifest.version != at.version:
         raise ReleaseRefused("manifest", f"{at.uri} is {fetched.manifest.version}, not {at.version}")
-    if fetched.manifest.text_digest != text_tower:
+    if text_tower not in (None, fetched.manifest.text_digest):
         raise ReleaseRefused(
             "text_tower",
             f"{at.version} encodes texts otherwise than the model at work: no item could be taken over;"

@@ -64,8 +64,7 @@ def rollback(settings: Settings) -> ModelRelease:
     Its folder is looked for beside the present champion's, then in ``model.path``. Raises as above, and
     ``ModelNotFound`` where there is no earlier champion.
     """
-    name = model_name(settings)
-    current = read_releases(settings.kafka).get(name)
+    name, current = released(settings)
     if current is None or not current.lineage:
         raise ModelNotFound(f"{name} has no earlier champion to go back to: see `freshet models list`")
     version = current.lineage[0]
@@ -87,9 +86,29 @@ def rollback(settings: Settings) -> ModelRelease:
     return publish(settings.kafka, name, change)
 
 
-def model_name(settings: Settings) -> str:
-    """The model that workers with these settings serve; raises ``ModelNotFound`` or ``ModelCorrupt``."""
-    return read_manifest(resolve_model(settings.model.path)).name
+def model_name(settings: Settings, releases: Mapping[str, ModelRelease]) -> str:
+    """The model that workers with these settings serve: the one in ``model.path``, else the released one.
+
+    Raises ``ModelNotFound`` where there is neither, or several are released, and ``ModelCorrupt``.
+    """
+    try:
+        return read_manifest(resolve_model(settings.model.path)).name
+    except ModelNotFound:
+        if not releases:
+            raise
+    if len(releases) > 1:
+        raise ModelNotFound(
+            f"{', '.join(sorted(releases))} are released: let FRESHET_MODEL__PATH name a version of the one"
+            " to use"
+        )
+    return next(iter(releases))
+
+
+def released(settings: Settings) -> tuple[str, ModelRelease | None]:
+    """The model's name, as above, and what is released of it; raises ``BrokerError``, too."""
+    releases = read_releases(settings.kafka)
+    name = model_name(settings, releases)
+    return name, releases.get(name)
 
 
 def find_version(settings: Settings, version: str, current: ModelRelease | None) -> str:

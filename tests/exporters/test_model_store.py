@@ -51,6 +51,11 @@ def test_version_folder_loads(model: Path) -> None:
     assert (loaded.version, loaded.dim, loaded.text_dim, loaded.state_dim) == (model.name, 128, 384, 256)
 
 
+def test_versions_of_one_text_tower_share_it(model: Path) -> None:
+    first, second = load_model(model), load_model(model)
+    assert first.text is second.text
+
+
 def test_models_folder_loads_what_latest_names(model: Path) -> None:
     point_latest(model.parent, model.name)
     assert load_model(model.parent).version == model.name

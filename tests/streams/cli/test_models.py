@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from encoders.errors import BrokerUnavailable, ModelNotFound
-from streams.cli import models as module
 from streams.cli.models import models
 from streams.messages import ModelAt, ModelRelease
+from streams.releases import release as module
 
 VERSIONS = ("20260101-00000001", "20260102-00000002", "20260103-00000003")
 
