@@ -65,6 +65,8 @@ class TransferOptions:
     seeds: int
     epochs: int
     threads: int
+    sampled_evidence: bool
+    """Co-visitation and popularity are counted from the sample alone, and not from everybody."""
     cache: Path
     """Finished cells, texts and the untrained model stay here: what was measured is not measured again."""
 
@@ -116,6 +118,8 @@ class _Bench:
         name = f"{arm}-{'all' if size is None else size}-{seed}-{self._options.epochs}"
         if arm == PARENT:
             name += f"-{resolve_model(self._parent).name}"
+        if self._options.sampled_evidence:
+            name += "-sampled"
         file = self._options.cache / f"{name}.json"
         if not file.is_file():
             # A folder of its own: models that come out alike would share one version, and its report.
@@ -144,7 +148,13 @@ class _Bench:
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
         model = load_model(folder, threads=self._options.threads)
         two_stage = TwoStage(arm, model, self._vectors, model.rank if model.ranker_graph else None)
-        found = evaluate(two_stage, self._split, len(self._data.items), seed=seed)
+        found = evaluate(
+            two_stage,
+            known_before_test(self._split, sample, self._options.sampled_evidence),
+            len(self._data.items),
+            train_only=True,
+            seed=seed,
+        )
         report = msgspec.json.decode((folder / REPORT).read_bytes(), type=TransferReport)
         return Cell(
             arm=arm,
@@ -200,12 +210,12 @@ class _Bench:
         return float(found.sum()) / len(sample.valid)
 
     def _rows(self, model: ServingModel, sample: LeaveOneOut, seed: int) -> RankingRows:
-        """The sample's validation targets, with evidence as the worker has it: counted from everybody."""
+        """The sample's validation targets, with evidence as the worker has it: from what came before."""
         from encoders.ranking_rows import ranking_rows
 
-        everybody = from_leave_one_out(self._split.train, [])
+        before = from_leave_one_out(sample.train if self._options.sampled_evidence else self._split.train, [])
         targets = from_leave_one_out([], sample.valid)
-        rows = TrainingSequences(everybody.train, targets.valid, targets.valid_targets)
+        rows = TrainingSequences(before.train, targets.valid, targets.valid_targets)
         vectors = model.item_vectors(self._vectors)
         return ranking_rows(model, vectors, rows, CovisitationConfig(), seed=seed)
 
@@ -220,3 +230,12 @@ class _Bench:
             np.save(file, model.encode_texts([item.text for item in self._data.items]))
         vectors: Vectors = np.load(file, allow_pickle=False)
         return vectors
+
+
+def known_before_test(split: LeaveOneOut, sample: LeaveOneOut, sampled_evidence: bool) -> LeaveOneOut:
+    """All test targets of ``split``, with everything that evidence is counted from as the training part."""
+    if sampled_evidence:
+        known = [[*history, target] for history, target in sample.valid]
+    else:
+        known = [history for history, _ in split.test]
+    return LeaveOneOut(known, [], split.test)

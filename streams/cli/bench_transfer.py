@@ -32,6 +32,11 @@ PATH = click.Path(path_type=Path)
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Samples of each size.")
 @click.option("--epochs", type=click.IntRange(1), default=15, show_default=True, help="At most, a stage.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU.")
+@click.option(
+    "--sampled-evidence",
+    is_flag=True,
+    help="Count co-visitation from the sample alone, and not from everybody: a shop that has no more.",
+)
 @click.option("--cache", type=PATH, required=True, help="Folder that keeps what is measured.")
 @click.option("--plot", type=PATH, help="Write the curves as .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -42,6 +47,7 @@ def transfer(
     seeds: int,
     epochs: int,
     threads: int,
+    sampled_evidence: bool,
     cache: Path,
     plot: Path | None,
     as_json: bool,
@@ -51,9 +57,9 @@ def transfer(
     Each size is a sample of the target's users to train on. transfer: from the parent. plain-scratch: towers
     and ranker trained on the sample alone, the best epoch by validation, whatever it is worth.
     guarded-scratch: the same, but what is not better than no training is left out. Co-visitation is counted
-    from everybody, as the worker counts it, for all of them. Full ranking of the test targets; each target of
-    the product is printed with whether it holds. About a minute of CPU a cell: --cache keeps each, an
-    interrupted run goes on from there, and figures.json in it has what is measured so far.
+    from everybody, as the worker counts it without training, unless --sampled-evidence. Full ranking of the
+    test targets; each target of the product is printed with whether it holds. About a minute of CPU a cell:
+    --cache keeps each, an interrupted run goes on from there, and its figures.json has what is measured.
 
     \b
         freshet bench transfer --from models/ --dataset unisrec amazon_scientific/ --cache curves/ --json
@@ -65,7 +71,7 @@ def transfer(
 
     if plot is not None:
         check_plot(plot)
-    options = TransferOptions(_sizes(sizes), seeds, epochs, threads, cache)
+    options = TransferOptions(_sizes(sizes), seeds, epochs, threads, sampled_evidence, cache)
     data = load(dataset[0], Path(dataset[1]))
     figures = run_transfer(parent, data, options, lambda line: click.echo(line, err=True))
     if plot is not None:
