@@ -12,13 +12,9 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-
-import msgspec
 
 from encoders.errors import FreshetError
 from exporters.model_fetch import fetch_model
@@ -30,7 +26,9 @@ from streams.bench.bars import Bar, Bars
 from streams.bench.broker import Kind, open_broker
 from streams.bench.catalogue import make_model, preload
 from streams.bench.events import MEAN_GAP_MS, Event, make_events
-from streams.bench.freshness import Sent, freshness, percentile_ms
+from streams.bench.freshness import Sent, freshness
+from streams.bench.samples import peak_rss_mb
+from streams.bench.swap_figures import Moments, SwapFigures, freshness_of
 from streams.bench.tail import Tail
 from streams.bench.worker import MeasuredWorker
 from streams.generation import sizes_of
@@ -42,6 +40,10 @@ from streams.settings import KafkaSettings
 from streams.user_versions import read_users
 
 PATIENCE_SECONDS = 120.0
+BACKLOG = 6_000
+"""Events that are sent at once: how fast they are taken is the worker's capacity."""
+MOST_SHARE = 0.85
+"""Of that capacity, at most, is sent steadily: beyond it, queues grow without any swap."""
 READ_AT_ONCE = 500
 SECOND = "20260102-00000002"
 """The version that takes over: the same model under another name, so that both cost the same."""
@@ -58,38 +60,6 @@ class SwapOptions:
     model: Path | None = None
     broker: Kind = "auto"
     seed: int = 0
-
-
-class SwapFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one run; times from the event's sending to its recommendation's arrival."""
-
-    events: int
-    events_lost: int
-    events_applied_twice: int
-    rate: float
-    """What the producer reached."""
-    freshness_before_ms: dict[str, float]
-    """``p50``, ``p99``; ``during``: from the release to the first list of the new version; then ``after``."""
-    freshness_during_ms: dict[str, float]
-    freshness_after_ms: dict[str, float]
-    seconds_with_p99_doubled: int
-    """Seconds from the release on in which the events sent then had more than twice the p99 of before."""
-    swap_seconds: float
-    """From publishing the release to the first list of the new version."""
-    rollback_seconds: float
-    """The same for the release that goes back."""
-    parts_seconds: dict[str, float]
-    """Of the swap: ``open`` (fetch, verify, load), ``fill``, ``change`` (with all locks waited for)."""
-    items_filled: int
-    users_reencoded: int
-    items: int
-    users: int
-    broker: str
-    seed: int
-
-    def json(self) -> str:
-        """One line of JSON."""
-        return msgspec.json.encode(self).decode()
 
 
 def run_swap(options: SwapOptions) -> SwapFigures:
@@ -109,7 +79,7 @@ class _Run:
         self._options, self._scratch = options, scratch
         self._bars = stack.enter_context(Bars())
         self._first, self._second = self._make_versions()
-        events = round(options.rate * options.phase_seconds * 30)
+        events = BACKLOG + round(options.rate * options.phase_seconds * 30)
         self._broker, address = stack.enter_context(open_broker(options.broker, scratch / "kafka", events))
         self._kafka = KafkaSettings(bootstrap_servers=address)
         ensure_topics(self._kafka)
@@ -120,6 +90,7 @@ class _Run:
         self._events = make_events(
             events, items=options.items, users=options.users, seed=options.seed, start_ms=start_ms
         )
+        self._rate = options.rate
         self._sent: list[Sent] = []
 
     def figures(self) -> SwapFigures:
@@ -129,16 +100,44 @@ class _Run:
             model = load_model(self._scratch / "models" / self._first.version)
             preload(self._scratch / "store", model, options.items, options.seed, bar.advance)
         with self._worker:
+            capacity = self._take_backlog()
+            self._rate = min(options.rate, MOST_SHARE * capacity)
+            steady = time.monotonic()
             self._phase("events before")
+            memory = {"before": peak_rss_mb(self._worker.pid)}
             swap = self._change("swap", self._second, self._first)
             parts = self._worker.swap_parts()
             self._phase("events after the swap")
-            back = self._change("rollback", self._first, self._second)
+            memory["with_both"] = peak_rss_mb(self._worker.pid)
+            moments = Moments(steady, *swap, *self._change("rollback", self._first, self._second))
             self._phase("events after the rollback")
-            self._settle()
+            self._settle("the rest")
             reencoded, filled = self._worker.counted("freshet_reencoded_users_total"), parts.pop("items")
         lost, twice = self._compared(sizes_of(model))
-        return self._summed_up(swap, back, parts, int(filled), int(reencoded), lost, twice)
+        taken = freshness(self._sent, self._tail.arrived)
+        sent = [one for one in self._sent if one.at >= steady]
+        rate = (len(sent) - 1) / (sent[-1].at - steady)
+        timed = [(one.at, taken[one.event_id]) for one in sent if one.event_id in taken]
+        return SwapFigures(
+            events=len(self._sent),
+            events_lost=lost,
+            events_applied_twice=twice,
+            rate=round(rate, 1),
+            rate_wanted=options.rate,
+            capacity=round(capacity, 1),
+            share_of_capacity=round(rate / capacity, 2),
+            **freshness_of(timed, moments)._asdict(),
+            swap_seconds=round(moments.served - moments.released, 2),
+            rollback_seconds=round(moments.back - moments.rolled_back, 2),
+            parts_seconds={name: round(value, 3) for name, value in parts.items()},
+            items_filled=int(filled),
+            users_reencoded=int(reencoded),
+            memory_mb=memory,
+            items=options.items,
+            users=options.users,
+            broker=self._broker,
+            seed=options.seed,
+        )
 
     def _make_versions(self) -> tuple[ModelAt, ModelAt]:
         """Two versions in ``models``; the first is what the worker starts with."""
@@ -159,13 +158,21 @@ class _Run:
         self._name = fetched.manifest.name
         return ModelAt(version=fetched.manifest.version, uri=fetched.uri, digest=fetched.digest)
 
+    def _take_backlog(self) -> float:
+        """Events a second that the worker takes as fast as it can."""
+        now = time.monotonic()
+        for _ in range(BACKLOG):
+            self._send(now)
+        self._settle("a backlog, for the capacity")
+        return BACKLOG / (time.monotonic() - now)
+
     def _phase(self, name: str) -> None:
         """Events at the rate for a phase."""
-        count = round(self._options.rate * self._options.phase_seconds)
+        count = round(self._rate * self._options.phase_seconds)
         with self._bars.stage(name, count) as bar:
             began = time.monotonic()
             for number in range(count):
-                self._send(began + number / self._options.rate, bar)
+                self._send(began + number / self._rate, bar)
 
     def _change(self, name: str, to: ModelAt, before: ModelAt) -> tuple[float, float]:
         """Release a version, send on until its first list comes; when was it released, when did that come."""
@@ -180,7 +187,7 @@ class _Run:
         released, place, number = time.monotonic(), len(self._tail.arrived), 0
         with self._bars.stage(name, 1):
             while True:
-                self._send(released + number / self._options.rate)
+                self._send(released + number / self._rate)
                 number += 1
                 self._tail.check()
                 new = self._tail.arrived[place:]
@@ -201,16 +208,16 @@ class _Run:
         if bar is not None:
             bar.advance(1)
 
-    def _settle(self) -> None:
+    def _settle(self, name: str) -> None:
         """Wait until every event was applied and every recommendation has come back."""
         self._producer.flush()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        with self._bars.stage("the rest"):
+        with self._bars.stage(name):
             while (
                 self._worker.outcomes()["applied"] < len(self._sent)
                 or len(self._tail.arrived) < self._worker.recommendations()
             ) and time.monotonic() < deadline:
-                time.sleep(0.25)
+                time.sleep(0.1)
 
     def _compared(self, sizes: VectorSizes) -> tuple[int, int]:
         """Events that no history holds, and events that one holds twice."""
@@ -225,52 +232,3 @@ class _Run:
                     difference = user.history.applied - wanted[user.user_id]
                     lost, twice = lost + max(0, -difference), twice + max(0, difference)
         return lost, twice
-
-    def _summed_up(
-        self,
-        swap: tuple[float, float],
-        back: tuple[float, float],
-        parts: dict[str, float],
-        filled: int,
-        reencoded: int,
-        lost: int,
-        twice: int,
-    ) -> SwapFigures:
-        options, sent = self._options, self._sent
-        taken = freshness(sent, self._tail.arrived)
-        timed = [(one.at, taken[one.event_id]) for one in sent if one.event_id in taken]
-        warm = sent[0].at + options.phase_seconds / 4
-        before = [seconds for at, seconds in timed if warm <= at < swap[0]]
-        p99 = percentile_ms(before, 99)
-        return SwapFigures(
-            events=len(sent),
-            events_lost=lost,
-            events_applied_twice=twice,
-            rate=round((len(sent) - 1) / (sent[-1].at - sent[0].at), 1),
-            freshness_before_ms=percentiles(before),
-            freshness_during_ms=percentiles(seconds for at, seconds in timed if swap[0] <= at < swap[1]),
-            freshness_after_ms=percentiles(seconds for at, seconds in timed if swap[1] <= at < back[0]),
-            seconds_with_p99_doubled=seconds_above(timed, swap[0], back[0], 2 * p99),
-            swap_seconds=round(swap[1] - swap[0], 2),
-            rollback_seconds=round(back[1] - back[0], 2),
-            parts_seconds={name: round(value, 3) for name, value in parts.items()},
-            items_filled=filled,
-            users_reencoded=reencoded,
-            items=options.items,
-            users=options.users,
-            broker=self._broker,
-            seed=options.seed,
-        )
-
-
-def percentiles(seconds: Iterable[float]) -> dict[str, float]:
-    """``p50`` and ``p99`` in milliseconds; empty without a value."""
-    values = list(seconds)
-    return {f"p{percent}": percentile_ms(values, percent) for percent in (50, 99)} if values else {}
-
-
-def seconds_above(timed: list[tuple[float, float]], start: float, end: float, limit_ms: float) -> int:
-    """Whole seconds between ``start`` and ``end`` whose events had a p99 above ``limit_ms``."""
-    edges = [start + second for second in range(int(end - start) + 1)]
-    windows = ([took for at, took in timed if low <= at < high] for low, high in pairwise(edges))
-    return sum(percentile_ms(window, 99) > limit_ms for window in windows if window)

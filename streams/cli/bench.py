@@ -17,7 +17,7 @@ from streams.cli.bench_transfer import transfer
 if TYPE_CHECKING:
     from streams.bench.broker import Kind
     from streams.bench.figures import PipelineFigures
-    from streams.bench.swap import SwapFigures
+    from streams.bench.swap_figures import SwapFigures
 
 
 @click.group()

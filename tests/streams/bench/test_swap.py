@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.bench.swap import percentiles, seconds_above
+from streams.bench.swap_figures import Moments, freshness_of, percentiles, seconds_above
 
 
 def timed(second: int, took: float, events: int = 10) -> list[tuple[float, float]]:
@@ -30,3 +30,12 @@ def test_percentiles_are_in_milliseconds() -> None:
 
 def test_of_nothing_there_are_no_percentiles() -> None:
     assert percentiles([]) == {}
+
+
+def test_freshness_is_told_apart_by_the_moments_of_the_swap() -> None:
+    # Four seconds before, of which the first warms; released at 4, effective at 5; slow in the second after.
+    events = [one for second in range(8) for one in timed(second, 0.9 if second in (0, 5) else 0.1)]
+    found = freshness_of(events, Moments(0.0, 4.0, 5.0, 8.0, 9.0))
+    assert found.freshness_before_ms["p99"] == found.freshness_during_ms["p99"] == 100.0
+    assert found.freshness_after_ms["p99"] == 900.0
+    assert found.seconds_with_p99_doubled == 1
