@@ -23,6 +23,8 @@ KEYS = {
     "dead-letters": "as received",
 }
 """Topic -> what its messages are keyed by."""
+TRACED = ("clicks", "purchases", "recommendations", "training-requests")
+TRACEPARENT = {"type": "string", "description": "W3C trace context, of an event and of what follows."}
 
 
 def document(prefix: str = "") -> dict[str, Any]:
@@ -95,7 +97,8 @@ def _message(topic: str) -> dict[str, Any]:
         "payload": {"$ref": f"#/components/schemas/{struct.__name__}"},
         "bindings": key,
     }
-    if topic in SENT:
-        schema_version = {"schema_version": {"type": "string", "const": SCHEMA_VERSION}}
-        message["headers"] = {"type": "object", "properties": schema_version}
+    headers = {"schema_version": {"type": "string", "const": SCHEMA_VERSION}} if topic in SENT else {}
+    headers |= {"traceparent": TRACEPARENT} if topic in TRACED else {}
+    if headers:
+        message["headers"] = {"type": "object", "properties": headers}
     return message
