@@ -47,6 +47,7 @@ def test_settings_of_the_values_arrive(tmp_path: Path, monkeypatch: pytest.Monke
     assert settings.batch.cached_users == 100_000
     assert settings.scenarios["home"].exploration == 0.05
     assert len(settings.scenarios["home"].filters) == 2
+    assert settings.log.format == "json"
 
 
 def test_secrets_are_read_from_the_files_that_are_mounted(
