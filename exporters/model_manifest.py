@@ -32,6 +32,10 @@ REQUIRED = (
 RANKER = "ranker.onnx"
 RANKER_WEIGHTS = "ranker.safetensors"
 """Optional: both, or neither."""
+INT8_METRIC = "int8_overlap_at_10"
+"""Share of the ten best neighbours of the texts that an int8 text tower keeps."""
+DISTILLED_METRIC = "distilled_overlap_at_10"
+"""Share of its parent's ten best that a model of fewer dimensions keeps: of items or interests, the less."""
 MAX_JSON_BYTES = 8 * 1024 * 1024
 GOLDEN_TOLERANCE = 2e-3
 """Absolute, on components of unit vectors: above any processor's rounding, far below another model's."""

@@ -12,11 +12,9 @@ from encoders.errors import ModelError
 from encoders.ranking_overlap import neighbour_overlap
 from encoders.sessions import open_session
 from encoders.text import TextEncoder
-from exporters.model_manifest import GOLDEN, MANIFEST, read_manifest
+from exporters.model_manifest import GOLDEN, INT8_METRIC, MANIFEST, read_manifest
 from exporters.model_store import ModelFacts, load_model, resolve_model, write_model
 
-METRIC = "int8_overlap_at_10"
-"""In the manifest: share of the ten best neighbours of the texts that the int8 graph keeps."""
 LEAST_TEXTS = 20
 
 
@@ -59,7 +57,7 @@ def quantize_text(model: Path, texts: Sequence[str], out: Path, *, least_overlap
                 trained=parent.trained,
                 frozen=parent.frozen,
                 data=parent.data,
-                metrics=parent.metrics | {METRIC: overlap},
+                metrics=parent.metrics | {INT8_METRIC: overlap},
             )
 
         return write_model(out, build, name=parent.name)

@@ -265,6 +265,9 @@ class TrainerSettings(Section):
     gate_min_int8_overlap: float = Field(
         0.85, ge=0, le=1, description="Of the ten best, where int8 is built."
     )
+    gate_min_distilled_overlap: float = Field(
+        0.7, ge=0, le=1, description="Of the ten best, where a model has fewer dimensions than its parent."
+    )
     gate_max_cost_ratio: float = Field(1.5, gt=0, description="Of a step, against the champion's.")
     keep_rejected: bool = Field(False, description="Keep a rejected version's folder beside its report.")
     host: str = Field("127.0.0.1", description="Of /metrics; loopback unless told otherwise.")

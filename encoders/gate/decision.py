@@ -35,6 +35,8 @@ class GateThresholds(msgspec.Struct, frozen=True, kw_only=True):
     """Of item vectors and of interests (``statistics.spread``)."""
     min_int8_overlap: Share = 0.85
     """Of the ten best, int8 graph against its original."""
+    min_distilled_overlap: Share = 0.7
+    """Of the ten best, a model of fewer dimensions against its parent."""
     max_cost_ratio: Annotated[float, Meta(gt=0.0)] = 1.5
     """Seconds of an event's step, challenger over champion."""
     draws: Annotated[int, Meta(ge=100)] = 1_000
@@ -74,6 +76,8 @@ class Soundness:
     """An event's step of the user tower, both measured in one run."""
     int8_overlap: float | None = None
     """``None``: there is no int8 graph."""
+    distilled_overlap: float | None = None
+    """``None``: it has no fewer dimensions than its parent."""
 
 
 def judge(
@@ -142,6 +146,10 @@ def _sound(found: Soundness, thresholds: GateThresholds) -> list[Check]:
     if found.int8_overlap is not None:
         sentence = "the int8 graph keeps this share of the ten best"
         checks.append(_at_least("int8_overlap", found.int8_overlap, thresholds.min_int8_overlap, sentence))
+    if found.distilled_overlap is not None:
+        sentence = "the smaller towers keep this share of the ten best"
+        least = thresholds.min_distilled_overlap
+        checks.append(_at_least("distilled_overlap", found.distilled_overlap, least, sentence))
     return checks
 
 

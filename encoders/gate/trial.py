@@ -127,7 +127,10 @@ def compare(way: Course, champion: Lived, challenger: Lived) -> list[Slice]:
 
 
 def soundness(
-    challenger: Lived, seconds: tuple[float, float], int8_overlap: float | None = None
+    challenger: Lived,
+    seconds: tuple[float, float],
+    int8_overlap: float | None = None,
+    distilled_overlap: float | None = None,
 ) -> Soundness:
     """What is looked at beside quality; ``seconds``: a step of the champion and of the challenger."""
     return Soundness(
@@ -136,6 +139,7 @@ def soundness(
         spread(challenger.interests),
         *seconds,
         int8_overlap=int8_overlap,
+        distilled_overlap=distilled_overlap,
     )
 
 

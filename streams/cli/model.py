@@ -1,4 +1,4 @@
-"""``freshet model``: init, fetch, show and quantize."""
+"""``freshet model``: init, fetch, show, quantize and distill."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from encoders.config import ModelConfig
+from encoders.config import ModelConfig, TrainingConfig
 from encoders.datasets import NAMES, load
-from encoders.errors import DataError, SettingsError
+from encoders.errors import SettingsError
 from encoders.events import Item
 from exporters.model_fetch import fetch_model
 from exporters.model_manifest import Manifest, read_manifest
 from exporters.model_store import load_model, point_latest, resolve_model
+from streams.cli.catalogue import read_catalogue
 from streams.cli.training_progress import TrainingBar, import_factory
 from streams.cli.until import UNTIL, past_of
-from streams.messages import ItemMessage
 
-MAX_LINE_BYTES = 1_048_576
 PATH = click.Path(path_type=Path)
 
 
@@ -144,6 +143,68 @@ def quantize(
     print_model(quantization.quantize_text(path, chosen, out, least_overlap=least_overlap), as_json)
 
 
+@model.command()
+@click.argument("path", type=PATH)
+@click.option("--dims", type=click.IntRange(2), default=64, show_default=True, help="Fewer than the model's.")
+@click.option("--catalog", type=PATH, help="items.jsonl: whose similarities are to be kept.")
+@click.option("--dataset", nargs=2, metavar="NAME PATH", help=f"Items and histories: {', '.join(NAMES)}.")
+@click.option("--steps", type=click.IntRange(1), default=300, show_default=True, help="Of training.")
+@click.option(
+    "--least-overlap",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Share of the ten nearest that must stay.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same weights.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU.")
+@click.option("--out", type=PATH, required=True, help="Models folder; the version becomes its `latest`.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
+def distill(
+    path: Path,
+    dims: int,
+    catalog: Path | None,
+    dataset: tuple[str, str] | None,
+    steps: int,
+    least_overlap: float,
+    seed: int,
+    threads: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Make a model of fewer dimensions that keeps the ranking: smaller vectors in the store and in memory.
+
+    Its towers learn the model's own similarities, of items and of interests after histories: those of the
+    data set, or made-up ones of a catalogue. Held-out items and histories are compared; where too many of the
+    ten nearest differ, no model is written. Texts need not be encoded again: workers can swap to it.
+
+    \b
+    Example:
+      freshet model distill models/ --dims 64 --catalog items.jsonl --out small/
+    """
+    _, items = _read_items(catalog, dataset, None)
+    import_factory()
+    distilled_model = importlib.import_module("exporters.distilled_model")
+    histories = None
+    if dataset is not None:
+        from streams.cli.pretrain import training_sequences
+
+        histories = training_sequences(load(dataset[0], Path(dataset[1])), seed).train
+    with TrainingBar() as bar:
+        folder = distilled_model.distill(
+            path,
+            [item.text for item in items],
+            out,
+            dim=dims,
+            histories=histories,
+            steps=steps,
+            least_overlap=least_overlap,
+            training=TrainingConfig(seed=seed, threads=threads),
+            progress=bar.update,
+        )
+    print_model(folder, as_json)
+
+
 def print_model(folder: Path, as_json: bool) -> None:
     """Print a model's manifest: a table, or one JSON object with the folder's path."""
     manifest = read_manifest(folder)
@@ -191,26 +252,3 @@ def _read_items(
         raise SettingsError("--until belongs to --dataset: a catalogue has no times")
     assert catalog is not None
     return "", read_catalogue(catalog)
-
-
-def read_catalogue(path: Path) -> list[Item]:
-    """Read ``items.jsonl``; raises ``DataError`` with the line's number where a line is no item."""
-    try:
-        with path.open("rb") as file:
-            items = [_item(path, number, line) for number, line in enumerate(file, 1) if line.strip()]
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    if not items:
-        raise DataError(f"{path} holds no items: write one JSON object a line")
-    return items
-
-
-def _item(path: Path, number: int, line: bytes) -> Item:
-    try:
-        if len(line) > MAX_LINE_BYTES:
-            raise msgspec.ValidationError(f"longer than {MAX_LINE_BYTES} bytes")
-        read = msgspec.json.decode(line, type=ItemMessage)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}, line {number}: {error}") from error
-    categories = tuple(read.categories)
-    return Item(read.item_id, read.title, read.description, categories, read.price, read.available)

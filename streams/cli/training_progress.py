@@ -15,6 +15,7 @@ _LABELS = {
     "encode": "encoding texts",
     "epoch": "training, epochs",
     "batch": "this epoch",
+    "step": "training, steps",
     "gate": "asking both models",
 }
 

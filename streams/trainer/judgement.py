@@ -18,7 +18,7 @@ from encoders.gate.trial import compare, course, live, soundness, step_seconds
 from encoders.progress import Progress
 from encoders.replayed_worker import ReplayConfig
 from encoders.runtime import ServingModel
-from exporters.model_manifest import Manifest, read_manifest
+from exporters.model_manifest import DISTILLED_METRIC, INT8_METRIC, Manifest, read_manifest
 from exporters.model_store import load_model
 from streams.settings import TrainerSettings
 from streams.trainer.text_vectors import TextVectors
@@ -26,8 +26,6 @@ from streams.trainer.window import Window, split_ms, stage_at, timeline
 
 Vectors = npt.NDArray[np.float32]
 NEWEST, OLDER = "newest", "before the window"
-INT8_METRIC = "int8_overlap_at_10"
-"""In the manifest of a model whose int8 graphs were built."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,13 @@ def judge_candidate(
     newest, *older = compare(ways[0], *lived)
     references = [*older, *_domains(pair, settings, texts, replayed, progress)]
     seconds = step_seconds(holder.model, challenger.model)
-    int8 = challenger.manifest.metrics.get(INT8_METRIC)
+    overlaps = [challenger.manifest.metrics.get(name) for name in (INT8_METRIC, DISTILLED_METRIC)]
     return judge(
         holder.manifest.version,
         challenger.manifest.version,
         newest,
         references,
-        soundness(lived[1], seconds, int8),
+        soundness(lived[1], seconds, *overlaps),
         thresholds_of(settings),
     )
 
@@ -113,6 +111,7 @@ def thresholds_of(settings: TrainerSettings) -> GateThresholds:
         max_loss=settings.gate_max_loss,
         min_spread=settings.gate_min_spread,
         min_int8_overlap=settings.gate_min_int8_overlap,
+        min_distilled_overlap=settings.gate_min_distilled_overlap,
         max_cost_ratio=settings.gate_max_cost_ratio,
     )
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from encoders.errors import ModelError
-from exporters.model_manifest import read_manifest
+from exporters.model_manifest import INT8_METRIC, read_manifest
 from exporters.model_store import load_model
-from exporters.quantization import METRIC, quantize_text
+from exporters.quantization import quantize_text
 from streams.demo.catalogue import make_catalogue
 
 TEXTS = [item.text for item in make_catalogue(60, 7)]
@@ -25,7 +25,7 @@ def test_an_int8_model_is_smaller_and_loads(int8: Path, untrained_model: Path) -
 
 
 def test_the_manifest_says_what_of_the_ranking_is_kept(int8: Path) -> None:
-    assert 0.5 <= read_manifest(int8).metrics[METRIC] <= 1.0
+    assert 0.5 <= read_manifest(int8).metrics[INT8_METRIC] <= 1.0
 
 
 def test_int8_texts_are_not_taken_for_those_of_the_original(int8: Path, untrained_model: Path) -> None:

@@ -25,13 +25,12 @@ class FakeModel:
     Every operation is elementwise, so that a user's result is the same to the last bit in any batch.
     """
 
-    sizes = VectorSizes(item=DIM, text=TEXT_DIM, state=DIM)
-
-    def __init__(self, version: str = "fake-1", first: int = 0) -> None:
+    def __init__(self, version: str = "fake-1", first: int = 0, dim: int = DIM) -> None:
         """``first``: where an item's vector begins in its text's; models differ by it."""
+        self.sizes = VectorSizes(item=dim, text=TEXT_DIM, state=dim)
         self.version = version
         self._first = first
-        self.dim, self.text_dim, self.state_dim = DIM, TEXT_DIM, DIM
+        self.dim, self.text_dim, self.state_dim = dim, TEXT_DIM, dim
         self.encoded: list[str] = []
 
     def encode_texts(self, texts: Sequence[str]) -> Vector:
@@ -41,11 +40,11 @@ class FakeModel:
 
     def item_vectors(self, text_vectors: Vector) -> Vector:
         """[n, t] -> [n, d], unit length."""
-        return _unit(text_vectors[:, self._first : self._first + DIM])
+        return _unit(text_vectors[:, self._first : self._first + self.dim])
 
     def initial_state(self, n: int) -> Vector:
         """States [n, s] of users without events."""
-        return np.zeros((n, DIM), np.float32)
+        return np.zeros((n, self.dim), np.float32)
 
     def step(
         self, state: Vector, item: Vector, event_type: npt.NDArray[np.int64], gap_seconds: Vector
@@ -62,7 +61,7 @@ class FakeModel:
         self, items: Vector, event_types: Integers, gaps: Vector, lengths: Integers
     ) -> tuple[Vector, Vector]:
         """Repeated ``step`` for each history of [b, t, d]."""
-        states, interests = self.initial_state(len(items)), np.zeros((len(items), DIM), np.float32)
+        states, interests = self.initial_state(len(items)), np.zeros((len(items), self.dim), np.float32)
         for t in range(int(lengths.max())):
             rows = lengths > t
             states[rows], interests[rows] = self.step(

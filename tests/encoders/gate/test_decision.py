@@ -96,6 +96,7 @@ def test_a_reference_on_which_the_champion_is_always_wrong_can_lose_nothing() ->
         ("interest_spread", replace(SOUND, interest_spread=math.nan)),
         ("cost", replace(SOUND, challenger_step_seconds=2e-5)),
         ("int8_overlap", replace(SOUND, int8_overlap=0.5)),
+        ("distilled_overlap", replace(SOUND, distilled_overlap=0.5)),
     ],
 )
 def test_a_better_model_that_is_not_sound_is_refused(name: str, sound: Soundness) -> None:

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from encoders.errors import DataError, FreshetError, ReleaseRefused, SettingsError
 from exporters.model_store import resolve_model
 from streams.cli import cli
-from streams.cli.model import _read_items, read_catalogue
+from streams.cli.catalogue import read_catalogue
+from streams.cli.model import _read_items
 
 LINE = '{"item_id": "A1", "title": "Tea pot", "categories": ["Kitchen"], "price": 9.5, "colour": "red"}'
 
