@@ -63,9 +63,10 @@ def _training(inner: Timeline, python: Path, seed: int, model: Settings) -> Tria
     before = 0.0
     with closing(_lists(inner, python, seed, model, EPOCHS)) as made:
         for epochs, lists in zip(EPOCHS, made):
-            trials = list(_with_own(lists, inner, {**model, "epochs": epochs}))
-            yield from trials
-            reached = max(found for _, found in trials)
+            reached = 0.0
+            for trial, found in _with_own(lists, inner, {**model, "epochs": epochs}):
+                yield trial, found
+                reached = max(reached, found)
             if reached <= before:
                 return
             before = reached
