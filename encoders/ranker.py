@@ -27,6 +27,8 @@ from encoders.torch_context import seeded, torch_threads
 Kind = TypeVar("Kind", bound=np.generic)
 
 UNLEARNED = 1e12
+LEAST_SPREAD = 1e-6
+"""Below it a feature does not vary."""
 STANDARD_ROWS = 4_000
 LIMIT = 6.0
 """Standard deviations beyond which a feature counts no further: another shop's outlier must not decide."""
@@ -102,7 +104,19 @@ class Ranker(nn.Module):
         """
         spread = rows.std(dim=0)
         self.mean.copy_(rows.mean(dim=0))
-        self.spread.copy_(torch.where(spread > 1e-6, spread, UNLEARNED))
+        self.spread.copy_(torch.where(spread > LEAST_SPREAD, spread, UNLEARNED))
+
+    def awaken(self, rows: Tensor) -> None:
+        """Let features that never varied so far be learned from rows [k, F] in which they do.
+
+        Scores stay as they are: what is awake begins with a weight of 0.
+        """
+        spread = rows.std(dim=0)
+        fresh = (self.spread > UNLEARNED / 2) & (spread > LEAST_SPREAD)  # [F]
+        self.mean[fresh], self.spread[fresh] = rows.mean(dim=0)[fresh], spread[fresh]
+        first = next(self.layers.parameters())  # [hidden, F]
+        with torch.no_grad():
+            first[:, fresh] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +164,7 @@ def _train(
     features, real = torch.from_numpy(rows.features), torch.from_numpy(rows.real)
     targets = torch.from_numpy(rows.targets)
     ranker = Ranker(features.shape[-1], config.hidden, config.dropout)
-    ranker.standardise(_sample(features, real, train))
+    ranker.standardise(sample_of(features, real, train))
     optimizer = torch.optim.AdamW(
         ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -200,7 +214,7 @@ def listwise_loss(scores: Tensor, real: Tensor, targets: Tensor) -> Tensor:
     return -(shares * wanted).sum(dim=1).mean()
 
 
-def _sample(features: Tensor, real: Tensor, rows: Tensor) -> Tensor:
+def sample_of(features: Tensor, real: Tensor, rows: Tensor) -> Tensor:
     """Candidates' features [k, F] of some ``rows`` [r], enough for mean and spread."""
     chosen = rows[:STANDARD_ROWS]
     return features[chosen][real[chosen]].float()

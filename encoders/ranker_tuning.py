@@ -20,6 +20,7 @@ from encoders.ranker import (
     RankingRows,
     listwise_loss,
     ndcg_of,
+    sample_of,
     scores_of,
     train_ranker,
 )
@@ -68,7 +69,8 @@ def tune_ranker(
     """Tune ``start`` on a target's rows; without one, train from nothing against the plain score.
 
     The same seed and threads give the same weights. Standardisation stays the parent's, so that its weights
-    keep their meaning. Fewer than ``LEAST_ROWS`` rows leave things as they are.
+    keep their meaning, but for features that never varied for the parent: those are learned here. Fewer than
+    ``LEAST_ROWS`` rows leave things as they are.
     """
     count = len(rows.targets)
     if count < LEAST_ROWS:
@@ -130,7 +132,9 @@ def _tuned(
     start: Ranker, rows: RankingRows, held: RankingRows, config: RankerConfig, progress: Progress
 ) -> RankerOutcome:
     """The epoch that is best on the held-out rows, from the parent's weights at a lower rate."""
+    features, real, targets = _tensors(rows)
     ranker = copy.deepcopy(start)
+    ranker.awaken(sample_of(features, real, torch.arange(len(targets))))
     anchor = Anchor(dict(ranker.named_parameters()), PULL)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=config.learning_rate * RATE, weight_decay=0.0)
     batch = _batch_size(config, len(rows.targets))
@@ -138,7 +142,6 @@ def _tuned(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate * RATE, total_steps=config.epochs * steps, pct_start=0.1
     )
-    features, real, targets = _tensors(rows)
     curve: list[float] = []
     best, best_epoch = float(ndcg_of_rows(start, held).mean()), 0
     weights = copy.deepcopy(start.state_dict())

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from encoders.features import FEATURES
-from encoders.ranker import Ranker, RankerConfig, RankingRows
+from encoders.ranker import Ranker, RankerConfig, RankingRows, train_ranker
 from encoders.ranker_tuning import HELD_OF_FEW, LEAST_ROWS, LEAST_TRAINED, believed_ranker, tune_ranker
 from encoders.torch_context import seeded
 from encoders.two_stage import INTEREST
@@ -21,6 +21,13 @@ def rows(count: int, telling: int | None, seed: int = 0) -> RankingRows:
     features = rng.normal(size=(count, CANDIDATES, len(FEATURES))).astype(np.float32)
     best = rng.integers(0, CANDIDATES, count) if telling is None else features[:, :, telling].argmax(axis=1)
     return RankingRows(features, np.ones((count, CANDIDATES), bool), np.arange(CANDIDATES) == best[:, None])
+
+
+def without(full: RankingRows, feature: int) -> RankingRows:
+    """The same rows of a shop in which a feature is always 0."""
+    features = full.features.copy()
+    features[:, :, feature] = 0.0
+    return RankingRows(features, full.real, full.targets)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +47,20 @@ def test_a_ranker_learns_what_its_parent_did_not_know(parent: Ranker) -> None:
     found = tune_ranker(parent, rows(250, INTEREST), CONFIG)
     assert found.improved
     assert found.after > found.before
+
+
+def test_a_feature_that_never_varied_for_the_parent_is_learned() -> None:
+    blind = train_ranker([without(rows(250, OTHER), INTEREST)], CONFIG).ranker
+    found = tune_ranker(blind, rows(400, INTEREST), CONFIG)
+    assert found.improved
+
+
+def test_a_feature_that_is_awake_changes_no_score_yet() -> None:
+    blind = train_ranker([without(rows(100, OTHER), INTEREST)], CONFIG).ranker
+    seen = torch.from_numpy(rows(50, None, seed=1).features)
+    before = blind(seen)
+    blind.awaken(seen.flatten(end_dim=1))
+    torch.testing.assert_close(blind(seen), before)
 
 
 def test_where_rows_say_nothing_the_parent_stays(parent: Ranker) -> None:
