@@ -26,8 +26,8 @@ from exporters.vector_store import (
 
 # Points in one request: an item of 128 + 384 floats is some 10 kB of JSON, and Qdrant takes 32 MB by default.
 REQUEST_POINTS = 500
-# Points copied at a time: the engine in this process, and the parsing of JSON, stop every other thread.
-COPIED_POINTS = 50
+# Points copied at a time: the engine in this process stops every other thread; of a server, a request each.
+COPIED_POINTS, COPIED_OF_SERVER = 20, 100
 # Ties are broken exactly as long as fewer items than this share one score.
 LONGEST_TIE = 10_000
 # Point ids whose item ids are remembered (about 200 bytes each); it starts anew when full.
@@ -88,7 +88,8 @@ class QdrantVectorStore:
         updated_since_ms: int = 0,
     ) -> Iterator[list[ItemRecord]]:
         """Write items of one version under another, with the vectors that ``encode`` makes of their texts."""
-        for page in self._pages(source.items, updated_since(updated_since_ms), ("text",), COPIED_POINTS):
+        where, size = updated_since(updated_since_ms), COPIED_OF_SERVER if self.shared else COPIED_POINTS
+        for page in self._pages(source.items, where, ("text",), size):
             there = self._read(target.items, [point.id for point in page], (), ("source_offset",))
             older = [point for point in page if point.id not in there or _outranks(point, there[point.id])]
             if not older:
