@@ -63,8 +63,12 @@ def named_events(described: Described, reasons: Integers) -> Integers:
 
 
 def plain_parts(shown: Floats) -> Floats:
-    """The two terms of the plain score: shown [b, m, F] -> [b, m, parts], -inf for the others."""
+    """The two terms of the plain score: shown [b, m, F] -> [b, m, parts], -inf for the others.
+
+    What nobody turned to together with the user's items is not there for that, however unlike it is.
+    """
     found = np.full((*shown.shape[:2], len(REASONS)), -np.inf, np.float32)
     found[:, :, REASONS.index(SIMILAR)] = shown[:, :, INTEREST]
-    found[:, :, REASONS.index(TOGETHER)] = shown[:, :, COVISITED]
+    covisited = shown[:, :, COVISITED]
+    found[:, :, REASONS.index(TOGETHER)] = np.where(covisited > 0, covisited, -np.inf)
     return found

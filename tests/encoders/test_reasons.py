@@ -76,8 +76,16 @@ def test_without_a_ranker_the_parts_are_the_two_terms_of_the_score() -> None:
     shown, everything, real = candidates(1)
     found = parts(shown, everything, real, lambda features: None)
     np.testing.assert_array_equal(found[:, :, REASONS.index(SIMILAR)], shown[:, :, INTEREST])
-    np.testing.assert_array_equal(found[:, :, REASONS.index(TOGETHER)], shown[:, :, COVISITED])
+    together = np.where(shown[:, :, COVISITED] > 0, shown[:, :, COVISITED], -np.inf)
+    np.testing.assert_array_equal(found[:, :, REASONS.index(TOGETHER)], together)
     assert np.isneginf(found[:, :, 2:]).all()
+
+
+def test_without_a_ranker_what_nobody_turned_to_together_is_not_there_for_that_however_unlike() -> None:
+    shown = np.zeros((1, 1, F), np.float32)
+    shown[..., INTEREST] = -0.5
+    found = parts(shown, shown, np.ones((1, 1), np.float32), lambda features: None)
+    assert REASONS[found.argmax()] == SIMILAR
 
 
 def test_of_the_shipped_ranker_the_parts_are_what_scores_lose_one_by_one(serving_model: ServingModel) -> None:
