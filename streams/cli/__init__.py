@@ -14,6 +14,7 @@ COMMANDS = {
     "broker": "streams.cli.broker:broker",
     "config": "streams.cli.config:config",
     "demo": "streams.cli.demo:demo",
+    "drift": "streams.cli.drift:drift",
     "evaluate": "streams.cli.evaluate:evaluate",
     "model": "streams.cli.model:model",
     "models": "streams.cli.models:models",
