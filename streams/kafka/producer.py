@@ -62,9 +62,11 @@ class EventProducer:
         """
         self._settle_oldest()
         name = self._settings.topic_prefix + topic
+        # kafka-python sends no header without a value.
+        sent_headers = [(header, b"" if text is None else text) for header, text in headers]
         with translated(self._settings):
             future = self._producer.send(
-                name, value=value, key=key, headers=list(headers), timestamp_ms=timestamp_ms
+                name, value=value, key=key, headers=sent_headers, timestamp_ms=timestamp_ms
             )
         self.sent += 1
         self._unconfirmed.append(future)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -131,7 +132,13 @@ class Served:
         async with self.session.post(path, data=sent, headers=default | headers) as answer:
             return answer.status, await answer.json()
 
-    def publish(self, user_id: str, event_id: str = "e1", scenario: str = "home") -> None:
+    def publish(
+        self,
+        user_id: str,
+        event_id: str = "e1",
+        scenario: str = "home",
+        write: Callable[[Recommendation], bytes] = msgspec.json.encode,
+    ) -> None:
         """A list of the worker's, on its topic."""
         message = Recommendation(
             user_id=user_id,
@@ -142,4 +149,4 @@ class Served:
             event_time=1,
             generated_at=2,
         )
-        self.playground.take("recommendations", user_id.encode(), msgspec.json.encode(message))
+        self.playground.take("recommendations", user_id.encode(), write(message))

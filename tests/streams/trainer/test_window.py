@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from encoders.errors import DataError
 from encoders.events import EventType, Interaction, Item
+from streams.avro import AvroReader, AvroWriter
+from streams.avro_schema import avro_schemas
 from streams.codec import Limits, encode_interaction, encode_item
 from streams.kafka.producer import EventProducer
 from streams.kafka.topics import ensure_topics
+from streams.messages import ClickMessage
 from streams.settings import KafkaSettings
 from streams.trainer.window import Window, replay_window, split_ms, stage_at, timeline
 
@@ -90,6 +95,26 @@ def test_what_cannot_be_used_is_left_out_and_counted(kafka_with_events: tuple[Ka
     settings, moment = kafka_with_events
     expected = {"malformed_json": 1, "not_utf8": 1, "unknown_item": 1, "duplicate": 1}
     assert +replayed(settings, moment).skipped == expected
+
+
+def test_avro_and_cloudevents_are_trained_on_as_well(demo_settings: MakeSettings) -> None:
+    settings, schema = demo_settings(), avro_schemas()["clicks"]
+    ensure_topics(settings)
+    fields = {"event_id": "e0", "user_id": "u0", "item_id": "i0", "timestamp": AT_MS}
+    headers = [("ce_specversion", b"1.0"), ("ce_id", b"e1"), ("ce_source", b"/"), ("ce_type", b"cart")]
+    headers += [("ce_time", b"2023-11-14T22:13:21Z")]
+    with EventProducer(settings) as producer:
+        producer.send(*encode_item(ITEMS[0]))
+        value = AvroWriter(schema, 7).write(msgspec.convert(fields, ClickMessage))
+        producer.send("clicks", b"u0", value)
+        producer.send("clicks", b"u0", b'{"user_id": "u0", "item_id": "i0"}', headers)
+    until_ms = time.time_ns() // 1_000_000 + 60_000
+    avro = AvroReader(lambda _: json.dumps(schema))
+    window = replay_window(settings, LIMITS, 0, until_ms, avro=avro, max_events=10, max_items=10)
+    assert [(one.event_id, one.event_type) for one in window.events] == [
+        ("e0", EventType.CLICK),
+        ("e1", EventType.CART),
+    ]
 
 
 def test_of_too_many_events_the_newest_are_kept(kafka_with_events: tuple[KafkaSettings, int]) -> None:

@@ -11,6 +11,9 @@ import aiohttp
 import pytest
 
 from encoders.errors import BrokerUnavailable
+from streams.avro import AvroReader, AvroWriter
+from streams.avro_schema import avro_schema
+from streams.messages import Recommendation
 from streams.ui import hub
 from streams.ui.server import MAX_BODY_BYTES, PAGES
 from tests.fakes.playground import Served
@@ -139,6 +142,15 @@ async def test_a_worker_that_is_away_is_503_with_what_to_do(served: Served) -> N
     status, answer = await served.get("/api/shoppers/ann")
     assert status == 503
     assert "freshet worker" in answer["error"]["message"]
+
+
+async def test_a_list_in_avro_is_told_as_well(served: Served) -> None:
+    schema = avro_schema(Recommendation)
+    served.playground._avro = AvroReader(lambda _: json.dumps(schema))
+    async with served.session.get(f"{served.url}/api/stream/ann") as answer:
+        await next_event(answer, "status")
+        served.publish("ann", "in Avro", write=AvroWriter(schema, 7).write)
+        assert (await next_event(answer, "list"))["event_id"] == "in Avro"
 
 
 async def test_a_stream_tells_of_the_lists_of_its_shopper_alone(served: Served) -> None:
