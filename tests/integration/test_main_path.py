@@ -1,19 +1,30 @@
-"""The main job on real Kafka: events in, recommendations out, everything bad set aside with its bytes."""
+"""The main job on real Kafka: events in, recommendations out, everything bad set aside with its bytes.
+
+Events come in every form; the recommendations leave in Avro here, and in JSON in the other modules.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
+from confluent_kafka import Producer
 
 from encoders.events import EventType, Interaction
+from streams.avro import AvroWriter
+from streams.avro_schema import avro_schemas
 from streams.codec import encode_interaction, encode_item
 from streams.demo.catalogue import make_catalogue
 from streams.kafka.local_broker import LocalKafka
+from streams.messages import ClickMessage
 from streams.settings import KafkaSettings
+from tests.support.schema_registry import FakeRegistry
 from tests.support.shop import WAIT_SECONDS, Shop, wait_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -36,13 +47,20 @@ def as_bytes(message: object) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def registry() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
 def shop(
-    kafka: LocalKafka, untrained_model: Path, tmp_path_factory: pytest.TempPathFactory
+    kafka: LocalKafka, registry: FakeRegistry, untrained_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
     settings = KafkaSettings(
         bootstrap_servers=kafka.bootstrap_servers, topic_prefix="main-path.", group_id="main-path"
     )
-    shop = Shop(settings, untrained_model, tmp_path_factory.mktemp("main-path"))
+    codec = {"CODEC__REGISTRY_URL": registry.url, "CODEC__FORMAT": "avro", "CODEC__CLOUDEVENTS": True}
+    shop = Shop(settings, untrained_model, tmp_path_factory.mktemp("main-path"), **codec)
     for item in ITEMS[:-1]:
         shop.producer.send(*encode_item(item))
     shop.settle("items")
@@ -166,3 +184,48 @@ def test_events_of_the_past_are_welcome(shop: Shop) -> None:
     shop.producer.send(*encode_interaction(event))
     shop.settle("clicks")
     assert shop.recommendations("ida")[-1].event_time == 879_024_327_000
+
+
+def test_avro_cloudevents_and_json_count_alike(shop: Shop, registry: FakeRegistry) -> None:
+    schema = avro_schemas()["clicks"]
+    schema_id = registry.add(schema, f"{shop.settings.topic_prefix}clicks-value")
+    wrapped = {"user_id": "joe", "item_id": ITEMS[11].item_id}
+    attributes = {"specversion": "1.0", "id": "joe-2", "source": "/shop", "type": "shop.click"}
+    attributes |= {"time": datetime.fromtimestamp(NOW_MS / 1000, UTC).isoformat()}
+    in_avro = msgspec.convert(click("joe", ITEMS[12].item_id, 3), ClickMessage)
+    binary = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+    structured = attributes | {"id": "joe-4", "data": wrapped}
+    shop.producer.send("clicks", b"joe", as_bytes(click("joe", ITEMS[10].item_id, 1)))
+    shop.producer.send("clicks", b"joe", as_bytes(wrapped), binary)
+    shop.producer.send("clicks", b"joe", AvroWriter(schema, schema_id).write(in_avro))
+    shop.producer.send(
+        "clicks", b"joe", as_bytes(structured), [("content-type", b"application/cloudevents+json")]
+    )
+    shop.settle("clicks")
+    triggers = [one.trigger.event_id for one in shop.recommendations("joe")]
+    profile = httpx.get(f"http://127.0.0.1:{shop.worker.port}/users/joe", timeout=10.0).json()
+    assert triggers[-1] == "joe-4"
+    assert profile["events"] == 4
+
+
+def test_a_recommendation_is_a_cloudevent_where_asked_for(shop: Shop) -> None:
+    shop.producer.send("clicks", b"kim", as_bytes(click("kim", ITEMS[10].item_id, 1)))
+    shop.settle("clicks")
+    headers = [dict(one.headers) for one in shop.read("recommendations") if one.key == b"kim"]
+    assert headers[-1]["ce_id"] == b"kim/home/clicks/kim-1"
+    assert headers[-1]["content-type"] == b"application/avro"
+
+
+def test_a_dead_letter_has_the_headers_that_were_received(shop: Shop) -> None:
+    value, headers = b"\0\0\0\x27\x0fx", [("ce_specversion", b"1.0"), ("empty", None)]
+    topic = shop.settings.topic_prefix + "clicks"
+    other = Producer({"bootstrap.servers": shop.settings.bootstrap_servers})  # Sends headers without a value.
+    other.produce(topic, value, b"lee", headers=headers)
+    assert other.flush(30) == 0
+    shop.producer.send("clicks", b"lee", value)
+    shop.settle("clicks")
+    letters = [one for one in shop.read("dead-letters") if one.key == b"lee"]
+    received = {dict(one.headers)["reason"]: one.headers for one in letters}
+    assert received.keys() == {b"cloudevent", b"unknown_schema"}
+    assert received[b"cloudevent"][:2] == tuple(headers)
+    assert {one.value for one in letters} == {value}

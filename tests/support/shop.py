@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 
+from streams.codec import Rejected
 from streams.kafka.group import GroupPosition
 from streams.kafka.producer import EventProducer
 from streams.kafka.reader import Record, read
 from streams.kafka.topics import ensure_topics
 from streams.messages import Recommendation
-from streams.settings import KafkaSettings
+from streams.recommendation_format import read_recommendation
+from streams.schema_registry import avro_reader
+from streams.settings import CodecSettings, KafkaSettings
 from tests.support.workers import RunningWorker, clean_environment
 
 WAIT_SECONDS = 3
@@ -75,8 +77,12 @@ class Shop:
 
     def recommendations(self, user: str) -> list[Recommendation]:
         """What was published for a user, in order."""
+        url = self.environment.get("CODEC__REGISTRY_URL")
+        avro = avro_reader(CodecSettings(registry_url=url)) if isinstance(url, str) else None
         mine = [one.value for one in self.read("recommendations") if one.key == user.encode()]
-        return [msgspec.json.decode(value, type=Recommendation) for value in mine if value]
+        read = [read_recommendation(value, avro) for value in mine if value]
+        assert not [one for one in read if isinstance(one, Rejected)]
+        return [one for one in read if isinstance(one, Recommendation)]
 
     def dead_letter(self, key: bytes | None, value: bytes | None) -> dict[str, str] | None:
         """The headers of the dead letter with just these bytes."""
