@@ -106,14 +106,17 @@ class Ranker(nn.Module):
         self.mean.copy_(rows.mean(dim=0))
         self.spread.copy_(torch.where(spread > LEAST_SPREAD, spread, UNLEARNED))
 
+    def asleep(self, rows: Tensor) -> Tensor:
+        """Which features [F] never varied so far, and do in rows [k, F]."""
+        return (self.spread > UNLEARNED / 2) & (rows.std(dim=0) > LEAST_SPREAD)
+
     def awaken(self, rows: Tensor) -> None:
         """Let features that never varied so far be learned from rows [k, F] in which they do.
 
         Scores stay as they are: what is awake begins with a weight of 0.
         """
-        spread = rows.std(dim=0)
-        fresh = (self.spread > UNLEARNED / 2) & (spread > LEAST_SPREAD)  # [F]
-        self.mean[fresh], self.spread[fresh] = rows.mean(dim=0)[fresh], spread[fresh]
+        fresh = self.asleep(rows)
+        self.mean[fresh], self.spread[fresh] = rows.mean(dim=0)[fresh], rows.std(dim=0)[fresh]
         first = next(self.layers.parameters())  # [hidden, F]
         with torch.no_grad():
             first[:, fresh] = 0.0

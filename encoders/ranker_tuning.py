@@ -69,8 +69,8 @@ def tune_ranker(
     """Tune ``start`` on a target's rows; without one, train from nothing against the plain score.
 
     The same seed and threads give the same weights. Standardisation stays the parent's, so that its weights
-    keep their meaning, but for features that never varied for the parent: those are learned here. Fewer than
-    ``LEAST_ROWS`` rows leave things as they are.
+    keep their meaning. Features that never varied for the parent are learned here; where there are any, a
+    ranker that begins anew is tried as well. Fewer than ``LEAST_ROWS`` rows leave things as they are.
     """
     count = len(rows.targets)
     if count < LEAST_ROWS:
@@ -81,6 +81,9 @@ def tune_ranker(
             found = train_ranker([train], config, progress)
         else:
             found = _tuned(start, train, held, config, progress)
+            if start.asleep(_sample(train)).any():
+                anew = train_ranker([train], config, progress, held=held)
+                found = max(found, anew, key=lambda one: one.ndcg_at_10)
         return _better_of(start, found, held, count)
 
 
@@ -132,9 +135,8 @@ def _tuned(
     start: Ranker, rows: RankingRows, held: RankingRows, config: RankerConfig, progress: Progress
 ) -> RankerOutcome:
     """The epoch that is best on the held-out rows, from the parent's weights at a lower rate."""
-    features, real, targets = _tensors(rows)
     ranker = copy.deepcopy(start)
-    ranker.awaken(sample_of(features, real, torch.arange(len(targets))))
+    ranker.awaken(_sample(rows))
     anchor = Anchor(dict(ranker.named_parameters()), PULL)
     optimizer = torch.optim.AdamW(ranker.parameters(), lr=config.learning_rate * RATE, weight_decay=0.0)
     batch = _batch_size(config, len(rows.targets))
@@ -142,6 +144,7 @@ def _tuned(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate * RATE, total_steps=config.epochs * steps, pct_start=0.1
     )
+    features, real, targets = _tensors(rows)
     curve: list[float] = []
     best, best_epoch = float(ndcg_of_rows(start, held).mean()), 0
     weights = copy.deepcopy(start.state_dict())
@@ -171,6 +174,12 @@ def ndcg_of_rows(ranker: Ranker | None, rows: RankingRows) -> Tensor:
         plain = features[:, :, INTEREST] + features[:, :, COVISITED] - 10.0 * (features[:, :, HAD] > 0)
         return ndcg_of(plain.float(), real, targets)
     return ndcg_of(scores_of(ranker, features), real, targets)
+
+
+def _sample(rows: RankingRows) -> Tensor:
+    """Features [k, F] of the candidates of some rows."""
+    features, real, targets = _tensors(rows)
+    return sample_of(features, real, torch.arange(len(targets)))
 
 
 def _tensors(rows: RankingRows) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,7 +3,7 @@
 Prequential evaluation (Gama, Sebastião and Rodrigues, Machine Learning 2013) with the delay that real
 feedback has: an event is compared with the list that was published before it, and counts for the version that
 made this list. No list is compared with more events than it has places: an invoice of 500 lines, of which a
-list of ten can hold ten at most, would be an alarm by itself.
+list of ten can hold ten at most, would be nearly an alarm by itself.
 """
 
 from __future__ import annotations
