@@ -85,7 +85,7 @@ def _axes(projection: Tensor) -> Tensor:
     inner products have the inverse eigenvalues, whatever rotation came after.
     """
     exact = projection.double()
-    axes = torch.linalg.eigh(exact.T @ exact).eigenvectors
+    axes: Tensor = torch.linalg.eigh(exact.T @ exact).eigenvectors
     largest = axes.abs().argmax(dim=0)
     signs = axes[largest, torch.arange(len(axes))].sign()
     return (axes * signs).float()
@@ -105,7 +105,8 @@ def _cut_weights(
     gru = weights["user.gru.weight_ih_l0"]
     residual = kept.T @ weights["user.residual.weight"]
     hidden = residual.shape[1] - 2 * width
-    of_hidden, of_mean, of_item = residual.split([hidden, width, width], dim=1)
+    of_hidden, of_mean = residual[:, :hidden], residual[:, hidden : hidden + width]
+    of_item = residual[:, hidden + width :]
     return weights | {
         "item.projection": projection,
         "item.log_gain": 0.5 * (kept.square().T @ (2 * weights["item.log_gain"]).exp()).log(),
