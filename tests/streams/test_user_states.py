@@ -21,7 +21,7 @@ from tests.fakes.kafka_messages import NOW_MS
 from tests.fakes.model import FakeModel
 
 NAMES = CollectionNames.of("v1")
-SIZES = FakeModel.sizes
+SIZES = FakeModel().sizes
 
 
 @pytest.fixture

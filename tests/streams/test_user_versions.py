@@ -11,7 +11,7 @@ from streams.user_versions import read_users
 from tests.fakes.memory_vector_store import MemoryVectorStore
 from tests.fakes.model import FakeModel
 
-SIZES = FakeModel.sizes
+SIZES = FakeModel().sizes
 NEW, OLD = CollectionNames.of("new"), CollectionNames.of("old")
 
 
