@@ -60,15 +60,18 @@ class RankingRows:
     """[r, c], false where a candidate is padding."""
     targets: npt.NDArray[np.bool_]
     """[r, c]: which candidates came next; at least one a row, more where a whole basket did."""
+    questions: npt.NDArray[np.int64] | None = None
+    """[r]: whose row each is, so that other rows for the same users can be split alike."""
 
     def take(self, rows: npt.NDArray[np.int64]) -> RankingRows:
         """Only these rows."""
-        return RankingRows(self.features[rows], self.real[rows], self.targets[rows])
+        questions = None if self.questions is None else self.questions[rows]
+        return RankingRows(self.features[rows], self.real[rows], self.targets[rows], questions)
 
     def without(self, groups: Iterable[str]) -> RankingRows:
         """With 0 for the features of these ``GROUPS``: what never varies is not learned, nor read later."""
         mask = mask_without(groups).astype(self.features.dtype)
-        return RankingRows(self.features * mask, self.real, self.targets)
+        return RankingRows(self.features * mask, self.real, self.targets, self.questions)
 
 
 class Ranker(nn.Module):
@@ -244,7 +247,7 @@ def ndcg_of(scores: Tensor, real: Tensor, targets: Tensor) -> Tensor:
 
 
 def join_rows(sources: Sequence[RankingRows]) -> RankingRows:
-    """All rows of all sources, padded to the same number of candidates."""
+    """All rows of all sources, padded to the same number of candidates; whose they are is forgotten."""
     width = max(source.real.shape[1] for source in sources)
     return RankingRows(
         np.concatenate([_widen(source.features, width) for source in sources]),

@@ -75,7 +75,7 @@ def tune_ranker(
     count = len(rows.targets)
     if count < LEAST_ROWS:
         return TunedRanker(start, False, count, nan, nan)
-    train, held = _split(rows, config)
+    train, held = held_out(rows, config)
     with seeded(config.seed), torch_threads(config.threads):
         if start is None:
             found = train_ranker([train], config, progress)
@@ -95,17 +95,20 @@ def believed_ranker(rows: RankingRows, config: RankerConfig, progress: Progress 
     count = len(rows.targets)
     if count < LEAST_TRAINED:
         return TunedRanker(None, False, count, nan, nan)
-    train, held = _split(rows, config)
+    train, held = held_out(rows, config)
     sized = msgspec.structs.replace(config, batch_size=_batch_size(config, len(train.targets)))
     found = train_ranker([train], sized, progress, held=held)
     before = float(ndcg_of_rows(None, held).mean())
     return TunedRanker(found.ranker, True, count, before, found.ndcg_at_10, found.steps, found.curve)
 
 
-def _split(rows: RankingRows, config: RankerConfig) -> tuple[RankingRows, RankingRows]:
-    """Rows to train on, and rows to choose by."""
-    count = len(rows.targets)
-    order = np.random.default_rng(config.seed).permutation(count)
+def held_out(rows: RankingRows, config: RankerConfig) -> tuple[RankingRows, RankingRows]:
+    """Rows to train on, and rows to choose by: of nearly the same users for any system's rows of them."""
+    count, rng = len(rows.targets), np.random.default_rng(config.seed)
+    if rows.questions is None:
+        order = rng.permutation(count)
+    else:
+        order = np.argsort(rng.random(int(rows.questions.max()) + 1)[rows.questions])
     held_share = HELD_OF_FEW if count < FEW_ROWS else config.held_out
     held, train = np.split(order, [round(count * held_share)])
     return rows.take(train), rows.take(held)

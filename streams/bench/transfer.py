@@ -196,8 +196,9 @@ class _Bench:
         return [SystemPoint(0, self._zero_shot(known, sample, seed, models)), *curve]
 
     def _zero_shot(self, known: TrainingSequences, sample: LeaveOneOut, seed: int, models: Path) -> float:
-        """Validation NDCG@10 of what the parent gives before anything is tuned."""
-        from encoders.ranker_tuning import ndcg_of_rows
+        """Validation NDCG@10 of what the parent gives before anything is tuned, on what rankers hold out."""
+        from encoders.ranker import RankerConfig
+        from encoders.ranker_tuning import held_out, ndcg_of_rows
         from exporters.ranker_files import read_ranker
         from exporters.transfer_factory import transfer
 
@@ -206,8 +207,9 @@ class _Bench:
         folder = transfer(self._parent, known, items, out, "zero-shot", training, text_vectors=self._vectors)
         weights = folder / RANKER_WEIGHTS
         rows = self._rows(load_model(folder, threads=self._options.threads), sample, seed)
-        found = ndcg_of_rows(read_ranker(weights) if weights.is_file() else None, rows)
-        return float(found.sum()) / len(sample.valid)
+        _, held = held_out(rows, RankerConfig(seed=seed))
+        found = ndcg_of_rows(read_ranker(weights) if weights.is_file() else None, held)
+        return float(found.mean()) * len(rows.targets) / len(sample.valid)
 
     def _rows(self, model: ServingModel, sample: LeaveOneOut, seed: int) -> RankingRows:
         """The sample's validation targets, with evidence as the worker has it: from what came before."""

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from encoders.features import FEATURES
 from encoders.ranker import Ranker, RankerConfig, RankingRows, train_ranker
-from encoders.ranker_tuning import HELD_OF_FEW, LEAST_ROWS, LEAST_TRAINED, believed_ranker, tune_ranker
+from encoders.ranker_tuning import (
+    HELD_OF_FEW,
+    LEAST_ROWS,
+    LEAST_TRAINED,
+    believed_ranker,
+    held_out,
+    tune_ranker,
+)
 from encoders.torch_context import seeded
 from encoders.two_stage import INTEREST
 
@@ -83,6 +92,15 @@ def test_a_believed_ranker_is_kept_where_rows_say_nothing() -> None:
     found = believed_ranker(rows(200, None), CONFIG)
     assert found.ranker is not None
     assert (len(found.curve), found.after) == (CONFIG.epochs, max(found.curve))
+
+
+def test_rows_of_the_same_users_are_held_out_whatever_else_was_retrieved() -> None:
+    every = replace(rows(300, None), questions=np.arange(300))
+    some = every.take(np.delete(np.arange(300), [7, 70, 170]))
+    (_, one), (_, other) = held_out(every, CONFIG), held_out(some, CONFIG)
+    assert one.questions is not None
+    assert other.questions is not None
+    assert len(set(one.questions) ^ set(other.questions)) <= 2 * 3
 
 
 def test_too_few_rows_give_no_believed_ranker() -> None:
