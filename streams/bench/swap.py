@@ -217,7 +217,7 @@ class _Run:
                 self._worker.outcomes()["applied"] < len(self._sent)
                 or len(self._tail.arrived) < self._worker.recommendations()
             ) and time.monotonic() < deadline:
-                time.sleep(0.1)
+                time.sleep(0.25)
 
     def _compared(self, sizes: VectorSizes) -> tuple[int, int]:
         """Events that no history holds, and events that one holds twice."""
