@@ -24,6 +24,7 @@ from encoders.whitening import Whitening
 from exporters.model_manifest import read_manifest
 from exporters.model_store import load_model, resolve_model
 from exporters.onnx_export import (
+    TextTower,
     default_text_model,
     export_item,
     export_text,
@@ -72,10 +73,15 @@ def write_text_tower(
     tower, tokenizer = load_text_tower(name, config.max_tokens)
     (folder / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
     export_text(tower, folder / "text.onnx")
+    return ("all-MiniLM-L6-v2" if text_model is None else Path(name).name), digest_of_text(tower, tokenizer)
+
+
+def digest_of_text(tower: TextTower, tokenizer: str) -> str:
+    """SHA-256 of a text tower's weights and of its ``tokenizer.json``, in hexadecimal digits."""
     digest = hashlib.sha256(tokenizer.encode())
     for key, tensor in sorted(tower.state_dict().items()):
         digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
-    return ("all-MiniLM-L6-v2" if text_model is None else Path(name).name), digest.hexdigest()
+    return digest.hexdigest()
 
 
 def _copy_text_tower(source: Path, folder: Path) -> str:

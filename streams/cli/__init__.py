@@ -27,6 +27,7 @@ COMMANDS = {
     "train-ranker": "streams.cli.train_ranker:train_ranker",
     "trainer": "streams.cli.trainer:trainer",
     "transfer": "streams.cli.transfer:transfer",
+    "tune-text": "streams.cli.tune_text:tune_text",
     "ui": "streams.cli.ui:ui",
     "worker": "streams.cli.worker:worker",
 }
