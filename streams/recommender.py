@@ -87,7 +87,7 @@ class Recommender:
         return lists
 
     def prepare(self) -> None:
-        """Search the store once, where lists will: what an engine prepares at its first search is ready then."""
+        """Search the store once, if lists will: what an engine prepares at its first search is there then."""
         if not self._whole:
             self._store.nearest_items(self._names, np.eye(1, self._model.dim, dtype=np.float32), [1])
 
