@@ -18,8 +18,8 @@ from streams.settings_sections import DriftSettings
 from tests.fakes.kafka_messages import NOW_MS, click, event, message
 from tests.fakes.model import text_vector
 from tests.fakes.wired_worker import WiredWorker
-from tests.support.traces import MemoryTracer, context_ids, trace_id_of
 from tests.support.drifting_shop import BATCH
+from tests.support.traces import MemoryTracer, context_ids, trace_id_of
 
 SETTINGS = DriftSettings(
     window_events=50,

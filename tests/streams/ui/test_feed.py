@@ -55,9 +55,9 @@ def test_items_and_recent_events_are_read_from_the_past_and_lists_from_now_on(
     send(settings, ("recommendations", b"ann", b"new"))
     wait_for(lambda: len(taken) >= 3)
     assert sorted(taken) == [
-        ("clicks", b"ann", b"2"),
-        ("items", b"pot", b"1"),
-        ("recommendations", b"ann", b"new"),
+        ("clicks", b"ann", b"2", ()),
+        ("items", b"pot", b"1", ()),
+        ("recommendations", b"ann", b"new", ()),
     ]
 
 
