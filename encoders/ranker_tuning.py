@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -104,14 +106,46 @@ def believed_ranker(rows: RankingRows, config: RankerConfig, progress: Progress 
 
 def held_out(rows: RankingRows, config: RankerConfig) -> tuple[RankingRows, RankingRows]:
     """Rows to train on, and rows to choose by: of nearly the same users for any system's rows of them."""
-    count, rng = len(rows.targets), np.random.default_rng(config.seed)
+    count = len(rows.targets)
     if rows.questions is None:
-        order = rng.permutation(count)
+        order = np.random.default_rng(config.seed).permutation(count)
     else:
-        order = np.argsort(rng.random(int(rows.questions.max()) + 1)[rows.questions])
+        order = np.argsort(_draws(int(rows.questions.max()) + 1, config)[rows.questions])
     held_share = HELD_OF_FEW if count < FEW_ROWS else config.held_out
     held, train = np.split(order, [round(count * held_share)])
     return rows.take(train), rows.take(held)
+
+
+def _draws(count: int, config: RankerConfig) -> npt.NDArray[np.float64]:
+    """A number for each question: the same for a question however many there are."""
+    return np.random.default_rng(config.seed).random(count)
+
+
+def ndcg_of_systems(
+    systems: Sequence[tuple[Ranker | None, RankingRows]], config: RankerConfig
+) -> list[npt.NDArray[np.float64]]:
+    """NDCG@10 [q] of each system's order (``None``: the plain score) on the q questions that all held out.
+
+    Rows must know their ``questions``; one whose target a system did not retrieve counts as 0 for it.
+    """
+    held = [held_out(rows, config)[1] for _, rows in systems]
+    draws = _draws(1 + max(int(_known(rows.questions).max(initial=0)) for _, rows in systems), config)
+    limit = min(draws[_known(rows.questions)].max(initial=0.0) for rows in held)
+    asked = draws <= limit
+    found = []
+    for (ranker, _), rows in zip(systems, held, strict=True):
+        both = rows.take(np.flatnonzero(asked[_known(rows.questions)]))
+        ndcg = np.zeros(len(draws))
+        if len(both.targets):
+            ndcg[_known(both.questions)] = ndcg_of_rows(ranker, both).double().numpy()
+        found.append(ndcg[asked])
+    return found
+
+
+def _known(questions: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+    if questions is None:
+        raise ValueError("these rows do not know their questions")
+    return questions
 
 
 def _batch_size(config: RankerConfig, rows: int) -> int:

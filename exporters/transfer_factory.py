@@ -14,22 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.batching import TrainingSequences
-from encoders.checkpoint import Checkpoint
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.covisitation import CovisitationConfig
 from encoders.domains import Domain
 from encoders.events import Item
 from encoders.progress import Progress, no_progress
 from encoders.ranker import Ranker, RankerConfig, RankingRows
-from encoders.ranker_tuning import TunedRanker, believed_ranker, tune_ranker
+from encoders.ranker_tuning import TunedRanker, believed_ranker, ndcg_of_systems, tune_ranker
 from encoders.ranking_rows import ranking_rows
 from encoders.runtime import ServingModel
 from encoders.towers import Towers
-from encoders.training import Outcome
-from encoders.transfer import FROM_NOTHING, Policy, sized, source_domain, start, tune, untrained_towers
-from encoders.tuning import PARTS, changed_parts
-from encoders.validation import Validation, mean
-from encoders.whitening import fit_whitening
+from encoders.transfer import FROM_NOTHING, Policy, sized, source_domain
+from encoders.tuning import PARTS
+from encoders.validation import beyond_noise
 from exporters.catalogue_sample import alignment_metrics, write_sample
 from exporters.model_manifest import RANKER_WEIGHTS, DataWindow, read_manifest
 from exporters.model_store import ModelFacts, load_model, resolve_model, write_model
@@ -37,12 +34,11 @@ from exporters.onnx_export import OPSET
 from exporters.ranker_files import read_ranker, write_ranker
 from exporters.tower_files import encode_texts, load_towers, require_rows, write_text_tower, write_towers
 from exporters.transfer_report import REPORT, TargetDomain, report_of
+from exporters.transferred_towers import Replay, TransferredTowers, transferred_towers
 
 Vectors = npt.NDArray[np.float32]
 Ranking = Callable[[ServingModel], RankingRows]
 WriteTowers = Callable[[Path], ModelFacts]
-Replay = Callable[[Towers, float], Domain]
-"""What is replayed, for the towers that are tuned, at a share of the steps."""
 CHECKPOINT = ".transferring"
 
 
@@ -56,13 +52,14 @@ class SourceBehaviour:
 
 
 @dataclass(frozen=True, slots=True)
-class _Towers:
-    """What became of the towers, and how they compare on validation."""
+class _System:
+    """Towers, and the ranker for them."""
 
-    towers: Towers
-    outcomes: list[Outcome]
-    changed: tuple[str, ...]
-    metrics: dict[str, float]
+    towers: TransferredTowers
+    write: WriteTowers
+    ranker: TunedRanker
+    rows: RankingRows | None
+    """What the ranker was tuned on."""
 
 
 def transfer(
@@ -108,81 +105,25 @@ def transfer(
     if source is not None:
         theirs = encode_texts(folder, [i.text for i in source.items], progress)
         replays.append(lambda towers, share: source_domain(towers, config, theirs, source.sequences, share))
-    tuned = _tune_towers(
+    begun, tuned = transferred_towers(
         folder, vectors, sequences, replays, policy, training, domain, checkpoints, resume, progress
     )
-    write = partial(_write_towers, parent=folder, config=config, towers=tuned.towers, vectors=vectors)
     first = None if policy in FROM_NOTHING else _ranker_of(folder)
-    ranker = _tune_ranker(write, config, first, vectors, sequences, policy, ranking, training, progress)
-    if domain == "same" and not tuned.changed and not ranker.improved:
+
+    def system(towers: TransferredTowers) -> _System:
+        write = partial(_write_towers, parent=folder, config=config, towers=towers.towers, vectors=vectors)
+        rows = _rows(write, config, vectors, sequences, policy, ranking, training)
+        return _System(towers, write, *_tune_ranker(first, rows, policy, training, progress))
+
+    best = system(tuned)
+    if begun is not tuned and policy not in FROM_NOTHING and _comparable(best):
+        best = _whole_better(best, system(begun), training)
+    if domain == "same" and not best.towers.changed and not best.ranker.improved:
         written = folder
     else:
-        written = _write(out, write, folder, config, tuned, ranker, vectors, sequences, policy, domain)
+        written = _write(out, best, folder, config, vectors, sequences, policy, domain)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return written
-
-
-def _tune_towers(
-    folder: Path,
-    vectors: Vectors,
-    sequences: TrainingSequences,
-    replays: Sequence[Replay],
-    policy: Policy,
-    training: TrainingConfig,
-    domain: TargetDomain,
-    checkpoints: Path,
-    resume: bool,
-    progress: Progress,
-) -> _Towers:
-    config, parent = load_towers(folder, training.dropout)
-
-    def validation(towers: Towers) -> Validation:
-        target = Domain.of(towers.item, vectors, sequences)
-        return Validation([target], training.max_validation, training.max_length, training.seed)
-
-    whitening = fit_whitening(vectors, config.whitening_shrinkage)
-    if policy in FROM_NOTHING:
-        towers = untrained_towers(config, whitening, training.dropout)
-    elif domain == "same":
-        towers = load_towers(folder, training.dropout)[1]
-    else:
-        towers = start(parent, config, vectors, training.dropout, validation)
-    before = untrained_towers(config, whitening) if policy in FROM_NOTHING else parent
-    replayed = training.replay_share if replays else 0.0
-    domains = [Domain.of(towers.item, vectors, sequences, 1.0 - replayed)]
-    if replayed > 0:
-        domains += [replay(towers, replayed / len(replays)) for replay in replays]
-    outcomes = []
-    if sequences.interactions:
-        version = f"{read_manifest(folder).version}/{domain}"
-        outcomes = tune(
-            towers,
-            domains,
-            policy,
-            training,
-            lambda name: Checkpoint(checkpoints / name),
-            parent=version,
-            resume=resume,
-            progress=progress,
-        )
-    changed = changed_parts(towers, before)
-    if domain == "new" and "adaptor" not in changed:
-        changed = ("adaptor", *changed)  # fitted, on texts alone
-    metrics = _validated(validation(towers), towers, untrained_towers(config, whitening))
-    return _Towers(towers, outcomes, changed, metrics)
-
-
-def _validated(validation: Validation, towers: Towers, untrained: Towers) -> dict[str, float]:
-    """The result and the untrained profile on the same rows; none without rows."""
-    if not validation:
-        return {}
-    found, floor = validation.rank(towers), validation.rank(untrained)
-    return {
-        "validation_ndcg_at_10": mean(found.ndcg),
-        "validation_recall_at_10": mean(found.hit),
-        "untrained_validation_ndcg_at_10": mean(floor.ndcg),
-        "untrained_validation_recall_at_10": mean(floor.hit),
-    } | {f"validation_{name}": value for name, value in validation.by_task(found).items()}
 
 
 def _write_towers(
@@ -209,46 +150,75 @@ def _ranker_of(folder: Path) -> Ranker | None:
     return read_ranker(weights) if weights.is_file() else None
 
 
-def _tune_ranker(
+def _rows(
     write: WriteTowers,
     config: ModelConfig,
-    first: Ranker | None,
     vectors: Vectors,
     sequences: TrainingSequences,
     policy: Policy,
     ranking: Ranking | None,
     training: TrainingConfig,
-    progress: Progress,
-) -> TunedRanker:
+) -> RankingRows | None:
+    """What the ranker is tuned on, as the towers bring it about; ``None`` where nothing is tuned."""
     has_rows = ranking is not None or (sequences.valid is not None and len(sequences.valid) > 0)
     if policy == "zero-shot" or not has_rows:
-        return TunedRanker(first, False, 0, float("nan"), float("nan"))
+        return None
     with TemporaryDirectory(prefix="freshet-transfer-") as scratch:
         draft = write_model(Path(scratch), write, name=config.name)
         model = load_model(draft, threads=training.threads)
         if ranking is not None:
-            rows = ranking(model)
-        else:
-            known = model.item_vectors(vectors)
-            rows = ranking_rows(model, known, sequences, CovisitationConfig(), seed=training.seed)
-    settings = RankerConfig(seed=training.seed, threads=training.threads)
+            return ranking(model)
+        known = model.item_vectors(vectors)
+        return ranking_rows(model, known, sequences, CovisitationConfig(), seed=training.seed)
+
+
+def _tune_ranker(
+    first: Ranker | None,
+    rows: RankingRows | None,
+    policy: Policy,
+    training: TrainingConfig,
+    progress: Progress,
+) -> tuple[TunedRanker, RankingRows | None]:
+    if rows is None:
+        return TunedRanker(first, False, 0, float("nan"), float("nan")), None
+    settings = _ranker_config(training)
     if policy == "plain-scratch":
-        return believed_ranker(rows, settings, progress)
-    return tune_ranker(first, rows, settings, progress)
+        return believed_ranker(rows, settings, progress), rows
+    return tune_ranker(first, rows, settings, progress), rows
+
+
+def _ranker_config(training: TrainingConfig) -> RankerConfig:
+    return RankerConfig(seed=training.seed, threads=training.threads)
+
+
+def _comparable(system: _System) -> bool:
+    """Whether questions can be told apart; where not, a gate that asks the whole has to come after."""
+    return system.rows is not None and system.rows.questions is not None
+
+
+def _whole_better(tuned: _System, begun: _System, training: TrainingConfig) -> _System:
+    """Towers that are better alone may be worse below a ranker: the whole decides, on the same questions.
+
+    The tuned ones go where the whole is worse by more than a standard error.
+    """
+    if tuned.rows is None or begun.rows is None:
+        return tuned
+    asked = [(tuned.ranker.ranker, tuned.rows), (begun.ranker.ranker, begun.rows)]
+    with_tuned, without = ndcg_of_systems(asked, _ranker_config(training))
+    return begun if beyond_noise(without, with_tuned) else tuned
 
 
 def _write(
     out: Path,
-    write: WriteTowers,
+    system: _System,
     parent: Path,
     config: ModelConfig,
-    tuned: _Towers,
-    ranker: TunedRanker,
     vectors: Vectors,
     sequences: TrainingSequences,
     policy: Policy,
     domain: TargetDomain,
 ) -> Path:
+    tuned, ranker = system.towers, system.ranker
     trained = (*tuned.changed, *(["ranker"] if ranker.improved else []))
     metrics = tuned.metrics | alignment_metrics(parent, vectors, tuned.towers.item)
     if ranker.rows:
@@ -260,7 +230,7 @@ def _write(
         }
 
     def build(folder: Path) -> ModelFacts:
-        facts = write(folder)
+        facts = system.write(folder)
         (folder / "metrics.json").write_bytes(msgspec.json.encode(metrics, order="sorted"))
         (folder / REPORT).write_bytes(msgspec.json.encode(report_of(tuned.outcomes, ranker, policy, domain)))
         if ranker.ranker is not None:

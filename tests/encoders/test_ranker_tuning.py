@@ -14,6 +14,7 @@ from encoders.ranker_tuning import (
     LEAST_TRAINED,
     believed_ranker,
     held_out,
+    ndcg_of_systems,
     tune_ranker,
 )
 from encoders.torch_context import seeded
@@ -131,3 +132,25 @@ def test_the_same_seed_gives_the_same_weights(parent: Ranker) -> None:
     assert one is not None
     assert other is not None
     assert same(one, other)
+
+
+def asked(count: int, first: int = 0) -> RankingRows:
+    """Rows in which the interest tells the target, of questions from ``first`` on."""
+    return replace(rows(count, INTEREST), questions=np.arange(first, first + count))
+
+
+def test_systems_are_compared_on_what_both_have_held_out() -> None:
+    whole = asked(400)
+    half = whole.take(np.arange(200))
+    every, some = ndcg_of_systems([(None, whole), (None, half)], CONFIG)
+    held = held_out(half, CONFIG)[1].questions
+    assert held is not None
+    assert len(every) == len(some)
+    assert (some > 0).sum() <= len(held)
+    np.testing.assert_array_equal(some[some > 0], every[some > 0])
+
+
+def test_a_target_that_a_system_does_not_retrieve_is_nothing_for_it() -> None:
+    whole = asked(400)
+    every, some = ndcg_of_systems([(None, whole), (None, whole.take(np.arange(200)))], CONFIG)
+    assert some.mean() < 0.75 * every.mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,15 @@ from safetensors.numpy import load_file
 
 from encoders.batching import TrainingSequences, sequences_of
 from encoders.config import ModelConfig, TrainingConfig
+from encoders.covisitation import CovisitationConfig
 from encoders.errors import ModelError
 from encoders.events import Item
+from encoders.ranker import RankingRows
+from encoders.ranking_rows import ranking_rows
+from encoders.runtime import ServingModel
 from encoders.transfer import SMALLEST_BATCH
 from encoders.whitening import fit_whitening
+from exporters import transfer_factory
 from exporters.catalogue_sample import SAMPLE
 from exporters.model_factory import make_untrained
 from exporters.model_manifest import RANKER_WEIGHTS, read_manifest
@@ -53,7 +59,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory, untrained_model: Path) -> P
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory, parent: Path) -> Path:
-    """Everything tuned on behaviour that can be learned."""
+    """Everything tuned on behaviour that can be learned; the whole is left to a gate."""
     out = tmp_path_factory.mktemp("tuned")
     return transfer(
         parent,
@@ -64,7 +70,14 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, parent: Path) -> Path:
         TRAINING,
         text_vectors=vectors(1),
         replay=walks(50),
+        ranking=anonymous,
     )
+
+
+def anonymous(model: ServingModel) -> RankingRows:
+    """Rows that do not say which questions they are of: towers cannot be compared by them."""
+    found = ranking_rows(model, model.item_vectors(vectors(1)), walks(600), CovisitationConfig())
+    return replace(found, questions=None)
 
 
 def test_zero_shot_is_the_untrained_profile_of_the_new_shop_with_the_parents_ranker(
@@ -96,6 +109,18 @@ def test_the_report_holds_every_stage(tuned: Path) -> None:
 def test_what_is_kept_is_better_than_the_untrained_profile_on_validation(tuned: Path) -> None:
     metrics = read_manifest(tuned).metrics
     assert metrics["validation_ndcg_at_10"] > metrics["untrained_validation_ndcg_at_10"]
+
+
+@pytest.mark.parametrize(("without_them", "kept"), [(1.0, False), (0.0, True)])
+def test_tuned_towers_stay_unless_the_whole_is_worse_with_them(
+    tmp_path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch, without_them: float, kept: bool
+) -> None:
+    compared = [np.full(9, 0.5), np.full(9, without_them)]
+    monkeypatch.setattr(transfer_factory, "ndcg_of_systems", lambda systems, config: compared)
+    folder = transfer(
+        parent, walks(600), ITEMS, tmp_path, "adaptor-then-all", TRAINING, text_vectors=vectors(1)
+    )
+    assert ("item_residual" in read_manifest(folder).trained) is kept
 
 
 def test_alignment_is_reported_before_and_after(tuned: Path) -> None:
