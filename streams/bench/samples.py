@@ -33,10 +33,10 @@ class Cost:
 def steady(samples: Sequence[Sample], expected: int) -> tuple[Sample, Sample]:
     """The first sample with an event done, and the last before all were: neither start nor end is in between.
 
-    A run too short for that is taken whole.
+    A run too short for that, or that came in one leap, is taken whole.
     """
     begun = [one for one in samples if 0 < one.events < expected]
-    if len(begun) >= 2:
+    if begun and begun[0].events < begun[-1].events:
         return begun[0], begun[-1]
     idle = [one for one in samples if one.events == 0]
     return (idle[-1] if idle else samples[0]), samples[-1]

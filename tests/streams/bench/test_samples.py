@@ -27,6 +27,11 @@ def test_a_run_too_short_is_taken_from_its_last_idle_sample_on() -> None:
     assert steady(samples, 100) == (samples[1], samples[2])
 
 
+def test_a_run_that_came_in_one_leap_is_taken_whole() -> None:
+    samples = [sample(0, 0), sample(1, 60), sample(2, 60), sample(3, 100)]
+    assert steady(samples, 100) == (samples[0], samples[3])
+
+
 def test_the_rate_is_events_by_seconds() -> None:
     assert cost(sample(1.0, 100), sample(3.0, 500)).events_per_second == (500 - 100) / (3.0 - 1.0)
 
