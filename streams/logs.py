@@ -60,7 +60,9 @@ def logging_config(settings: LogSettings) -> dict[str, Any]:
         # The handler's name is how the end of a process knows its format.
         "handlers": {settings.format: {"class": "logging.StreamHandler", "formatter": settings.format}},
         "root": {"level": level, "handlers": [settings.format]},
-        "loggers": {name: {"level": "DEBUG" if level == "DEBUG" else "WARNING"} for name in NOISY},
+        "loggers": {name: {"level": "DEBUG" if level == "DEBUG" else "WARNING"} for name in NOISY}
+        # It warns of every turn of its own loop that takes 0.1 s: nothing that anybody could mend.
+        | {"kafka.net.selector": {"level": "DEBUG" if level == "DEBUG" else "ERROR"}},
     }
 
 
