@@ -153,13 +153,7 @@ def _write_trained(
         "epochs": float(outcome.epochs),
     }
     metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
-    data = DataWindow(
-        dataset=sequences.dataset,
-        items=items,
-        interactions=sequences.interactions,
-        from_ms=sequences.from_ms,
-        until_ms=sequences.until_ms,
-    )
+    data = DataWindow.of(sequences, items)
 
     def build(folder: Path) -> ModelFacts:
         name, digest = write_text_tower(folder, config, None, parent)

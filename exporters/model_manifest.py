@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from encoders.batching import TrainingSequences
 from encoders.errors import ModelCorrupt
 from encoders.features import FEATURES
 from encoders.runtime import ServingModel
@@ -59,6 +60,17 @@ class DataWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     interactions: int = 0
     from_ms: int | None = None
     until_ms: int | None = None
+
+    @classmethod
+    def of(cls, sequences: TrainingSequences, items: int) -> DataWindow:
+        """What was trained on: ``sequences`` over a catalogue of so many items."""
+        return cls(
+            dataset=sequences.dataset,
+            items=items,
+            interactions=sequences.interactions,
+            from_ms=sequences.from_ms,
+            until_ms=sequences.until_ms,
+        )
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -240,13 +240,7 @@ def _write(
             parent=None if policy in FROM_NOTHING else facts.parent,
             trained=trained,
             frozen=tuple(part for part in (*PARTS, "ranker", "text") if part not in trained),
-            data=DataWindow(
-                dataset=sequences.dataset,
-                items=len(vectors),
-                interactions=sequences.interactions,
-                from_ms=sequences.from_ms,
-                until_ms=sequences.until_ms,
-            ),
+            data=DataWindow.of(sequences, len(vectors)),
             metrics=metrics,
         )
 

@@ -105,13 +105,7 @@ def tune_text(
                 text_model=f"{parent.text_model}-tuned",
                 text_digest=digest_of_text(tower, tokenizer),
                 trained=("text", "adaptor", *kept),
-                data=DataWindow(
-                    dataset=data.dataset,
-                    items=len(texts),
-                    interactions=data.interactions,
-                    from_ms=data.from_ms,
-                    until_ms=data.until_ms,
-                ),
+                data=DataWindow.of(data, len(texts)),
                 metrics=metrics,
             )
 

@@ -29,11 +29,29 @@ bench.add_command(transfer)
 bench.add_command(season)
 
 
-@bench.command()
-@click.option("--items", type=click.IntRange(1), default=20_000, show_default=True, help="The catalogue.")
-@click.option(
+ITEMS = click.option(
+    "--items", type=click.IntRange(1), default=20_000, show_default=True, help="The catalogue."
+)
+USERS = click.option(
     "--users", type=click.IntRange(1), default=50_000, show_default=True, help="Users to draw from."
 )
+MODEL = click.option(
+    "--model", type=click.Path(path_type=Path), help="A version's folder. [an untrained one is made]"
+)
+BROKER = click.option(
+    "--broker",
+    type=click.Choice(["auto", "kafka", "demo"]),
+    default="auto",
+    show_default=True,
+    help="auto: the real Kafka where a JDK and its jars are there, else the demo broker.",
+)
+SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@bench.command()
+@ITEMS
+@USERS
 @click.option("--events", type=click.IntRange(1), default=60_000, show_default=True, help="The backlog.")
 @click.option(
     "--rate",
@@ -49,16 +67,10 @@ bench.add_command(season)
     show_default=True,
     help="How long at that rate.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="A model's folder. [an untrained one is made]")
-@click.option(
-    "--broker",
-    type=click.Choice(["auto", "kafka", "demo"]),
-    default="auto",
-    show_default=True,
-    help="auto: the real Kafka where a JDK and its jars are there, else the demo broker.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@MODEL
+@BROKER
+@SEED
+@JSON
 def pipeline(
     items: int,
     users: int,
@@ -94,10 +106,8 @@ def pipeline(
 
 
 @bench.command()
-@click.option("--items", type=click.IntRange(1), default=20_000, show_default=True, help="The catalogue.")
-@click.option(
-    "--users", type=click.IntRange(1), default=50_000, show_default=True, help="Users to draw from."
-)
+@ITEMS
+@USERS
 @click.option(
     "--rate", type=click.FloatRange(1), default=500.0, show_default=True, help="Events a second, throughout."
 )
@@ -108,18 +118,10 @@ def pipeline(
     show_default=True,
     help="How long before the swap, between swap and rollback, and after it.",
 )
-@click.option(
-    "--model", type=click.Path(path_type=Path), help="A version's folder. [an untrained one is made]"
-)
-@click.option(
-    "--broker",
-    type=click.Choice(["auto", "kafka", "demo"]),
-    default="auto",
-    show_default=True,
-    help="auto: the real Kafka where a JDK and its jars are there, else the demo broker.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@MODEL
+@BROKER
+@SEED
+@JSON
 def swap(
     items: int,
     users: int,

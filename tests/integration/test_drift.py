@@ -11,8 +11,10 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from encoders.events import EventType, Interaction
+from streams.cli.drift import drift
 from streams.codec import encode_interaction, encode_item
 from streams.demo.catalogue import make_catalogue
 from streams.drift.summary import decode_summary
@@ -102,3 +104,15 @@ def test_statistics_thresholds_and_decisions_are_metrics(shop: Shop) -> None:
         "freshet_progressive_recall{k=",
     ):
         assert wanted in page
+
+
+def test_drift_show_reads_the_workers_levels_and_the_brokers_requests(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRESHET_KAFKA__BOOTSTRAP_SERVERS", shop.settings.bootstrap_servers)
+    monkeypatch.setenv("FRESHET_KAFKA__TOPIC_PREFIX", shop.settings.topic_prefix)
+    address = f"http://127.0.0.1:{shop.worker.port}"
+    said = CliRunner().invoke(drift, ["show", "--json", "--url", address], catch_exceptions=False)
+    found = json.loads(said.stdout)
+    assert "items_psi" in {one["detector"] for one in found["detectors"]}
+    assert [one["request_id"] for one in found["requests"]] == [one.request_id for one in requests(shop)]
