@@ -35,44 +35,6 @@ def client(fake: FakeRegistry, **settings: object) -> SchemaRegistry:
     return SchemaRegistry(CodecSettings.model_validate({"registry_url": fake.url, **settings}))
 
 
-def test_a_schema_is_found_by_its_id(fake: FakeRegistry) -> None:
-    assert client(fake).fetch(fake.add(CLICK)) == json.dumps(CLICK)
-
-
-def test_the_same_schema_has_one_id(fake: FakeRegistry) -> None:
-    registry = client(fake)
-    first = registry.register("a/b-value", SCHEMA)
-    assert (registry.register("a/b-value", SCHEMA), registry.find("a/b-value", SCHEMA)) == (first, first)
-    assert fake.asked[0] == "POST /subjects/a%2Fb-value/versions"
-
-
-@pytest.mark.parametrize("subject", ["s-value", "other-value"])
-def test_a_schema_that_nobody_registered_is_not_found(fake: FakeRegistry, subject: str) -> None:
-    fake.add(CLICK)
-    with pytest.raises(BrokerError, match=f"does not have the schema of {subject}"):
-        client(fake).find(subject, SCHEMA)
-
-
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"schemaType": "PROTOBUF"}, "is PROTOBUF, not Avro"),
-        ({"references": [{"name": "x", "subject": "x", "version": 1}]}, "refers to others"),
-    ],
-)
-def test_a_schema_that_cannot_be_read_by_is_refused(
-    fake: FakeRegistry, fields: dict[str, object], sentence: str
-) -> None:
-    answer = client(fake).fetch(fake.add(CLICK, **fields))  # type: ignore[arg-type]
-    assert isinstance(answer, Rejected)
-    assert sentence in answer.error
-
-
-def test_an_id_that_the_registry_does_not_have_is_refused(fake: FakeRegistry) -> None:
-    answer = client(fake).fetch(99)
-    assert answer == Rejected("unknown_schema", "the registry has no schema 99")
-
-
 ANSWERS = {
     "not well": ((503, b"{}"), BrokerUnavailable, "is not well: HTTP 503"),
     "too many": ((429, b"{}"), BrokerUnavailable, "is not well: HTTP 429"),
