@@ -15,7 +15,7 @@ SAID = {
         "NOT FOR PRODUCTION: demo.kafka, demo.qdrant, demo.model forget",
     ),
     "small": ("Qdrant's engine runs inside the one worker", "No trainer runs"),
-    "production": ("kubectl get kafkatopics", "clicks at events-kafka-bootstrap.kafka:9093"),
+    "production": ("kubectl -n kafka get kafkatopics", "clicks at events-kafka-bootstrap.kafka:9093"),
 }
 
 

@@ -38,5 +38,12 @@ def test_strimzi_finds_its_topics_and_keeps_them() -> None:
         assert metadata["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
+def test_topics_in_strimzis_namespace_are_named_by_that_of_the_release() -> None:
+    """Else a release of the same name in another namespace could not be installed."""
+    rendered = Rendered(template(CASES["production"]).stdout)
+    topics = {topic["metadata"]["name"] for topic in rendered.of("KafkaTopic")}
+    assert topics == {f"shop-shop-freshet-{topic}" for topic in TOPICS}
+
+
 def test_either_the_worker_creates_topics_or_somebody_else(rendered: Rendered) -> None:
     assert not (rendered.settings()["kafka"]["create_topics"] and rendered.of("KafkaTopic"))
