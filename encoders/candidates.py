@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from encoders.batching import Sequences, pad
+from encoders.config import DAY_SECONDS
 from encoders.covisitation import CovisitationConfig, Neighbours, count
 from encoders.feature_columns import HAD_DECAY
 from encoders.features import (
@@ -26,6 +27,10 @@ from encoders.runtime import ServingModel
 
 MAX_EVENTS = 50
 """Newest events that the interest is made from."""
+SPARE: Final = 200
+"""Co-visited items beyond those asked for, at most, in place of those that are hidden from a user."""
+NEW_SECONDS: Final = 30 * DAY_SECONDS
+"""Items that came within this time before the newest are new."""
 ROWS = 128
 """Users at a time: bounds the score matrices to 128 x n floats."""
 
@@ -39,9 +44,9 @@ class CandidateCounts:
     covisited: int = 60
     """Of those that the user's events speak for."""
     trending: int = 10
-    """In data without times: the most popular."""
+    """The same for everybody, less what is hidden from a user. In data without times: the most popular."""
     new: int = 10
-    """In data without times: none."""
+    """Likewise; in data without times: none."""
     again: int = 50
     """Of what the user had, most often and lately, where things are had twice."""
 

@@ -167,7 +167,7 @@ def _popularity(q: Question) -> Iterator[Floats]:
     popularity = np.log1p(counts[q.safe])
     some = none if recent is None else recent[q.safe]
     yield popularity
-    yield popularity - np.log1p(counts.mean())
+    yield popularity - np.log1p(counts.sum() / (q.catalogue.arrived or len(counts)))
     yield none if recent is None else np.log1p(some) - popularity
     yield np.log1p(some)
     # What decays by half each day tells the days since the last event by its logarithm.

@@ -88,6 +88,8 @@ class Catalogue:
     """[n], above 0; 0 where unknown."""
     categories: Integers | None = None
     """[n]: a number for each category; -1 where unknown."""
+    arrived: int | None = None
+    """Items that are there by now, of the n of which a replay knows; ``None``: all."""
 
 
 @dataclass(frozen=True, slots=True)

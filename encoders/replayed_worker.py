@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from encoders.candidates import CandidateCounts, had
+from encoders.candidates import NEW_SECONDS, SPARE, CandidateCounts, had
 from encoders.config import DAY_SECONDS
 from encoders.covisitation import CovisitationConfig
 from encoders.evaluation.streaming import UserHistories
@@ -39,8 +39,6 @@ from encoders.two_stage import Rank, covisited, scored
 Mask = npt.NDArray[np.bool_]
 
 RECENT: Final = FEATURES.index("recent")
-SPARE: Final = 200
-"""Co-visited items beyond those asked for, at most, in place of what may not be recommended."""
 SLAB: Final = 256
 """Baskets that are learned at a time."""
 
@@ -123,11 +121,10 @@ class ReplayedWorker:
 
     def ask(self, user: int, seconds: float) -> Asked:
         """Candidates for a user at a time, of what has arrived by then; without repeats nothing he had."""
-        allowed = self._stage.arrivals <= seconds
-        if not self._stage.repeats:
-            allowed[list(self._had.get(user, ()))] = False
+        arrived = self._stage.arrivals <= seconds
+        hidden = set() if self._stage.repeats else self._had.get(user, set())
         history = self._history(user, seconds)
-        candidates = self._candidates(history, user, allowed, seconds)
+        candidates = self._candidates(history, user, arrived, hidden, seconds)
         known = bool(history.weights.any())
         if not len(candidates):
             return Asked(candidates, np.zeros((1, 0, len(FEATURES)), np.float32), known)
@@ -152,23 +149,28 @@ class ReplayedWorker:
             ages.astype(np.float32),
             self._prices,
             self._categories,
+            int((self._stage.arrivals <= seconds).sum()),
         )
 
-    def _candidates(self, history: Histories, user: int, allowed: Mask, seconds: float) -> Integers:
-        counts = self._counts
-        # Not 0 but least: in a new shop the newest of many silent items are as good as any.
+    def _candidates(
+        self, history: Histories, user: int, arrived: Mask, hidden: set[int], seconds: float
+    ) -> Integers:
+        counts, arrivals = self._counts, self._stage.arrivals
+        allowed = arrived.copy()
+        allowed[list(hidden)] = False
+        newest = float(arrivals[arrived].max(initial=0.0))
         found = [
-            _best(self._evidence.recent(seconds), allowed, counts.trending),
-            _best(self._stage.arrivals, allowed, counts.new),
+            _best(self._evidence.recent(seconds), arrived, counts.trending),
+            _best(arrivals, arrived & (arrivals > newest - NEW_SECONDS), counts.new),
         ]
         if history.weights.any():
-            # More, since some may not be recommended; none where none are asked for.
-            spare = min(SPARE, len(self._had.get(user, ()))) if counts.covisited else 0
-            wanted = counts.covisited + spare
-            newest = history.newest(DETAILED)
             found.append(_best(self.vectors @ self._interests[user], allowed, counts.dense))
-            found.append(covisited(newest, self._evidence.neighbours(), wanted)[0])
-            found.append(had(history, counts.again)[0])
+            if counts.covisited:
+                # More, since some may not be recommended.
+                wanted = np.array([counts.covisited + min(SPARE, len(hidden))])
+                found.append(covisited(history.newest(DETAILED), self._evidence.neighbours(), wanted)[0])
+            if self._stage.repeats:
+                found.append(had(history, counts.again)[0])
         candidates = np.unique(np.concatenate(found))
         real: Integers = candidates[(candidates != PADDING) & allowed[candidates]]
         return real
@@ -251,7 +253,7 @@ def _best(scores: npt.NDArray[np.floating], allowed: Mask, k: int) -> Integers:
 
 
 def _codes(items: Sequence[Item]) -> Integers:
-    """A number for each item's widest category; -1 without one."""
+    """A number for each item's narrowest category, as the worker's table has it; -1 without one."""
     codes: dict[str, int] = {}
-    names = [item.categories[0] if item.categories else None for item in items]
+    names = [item.categories[-1] if item.categories else None for item in items]
     return np.array([PADDING if name is None else codes.setdefault(name, len(codes)) for name in names])

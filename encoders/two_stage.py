@@ -51,25 +51,28 @@ class Ranked:
     """[b]: ordered by the plain score, not by a ranker."""
 
 
-def covisited(histories: Histories, neighbours: Neighbours, k: int) -> Integers:
-    """The k items that the users' events speak for most, [b, k], in no order, padded with ``PADDING``.
+def covisited(histories: Histories, neighbours: Neighbours, wanted: Integers) -> Integers:
+    """The items that the users' events speak for most, the best first, [b, k], padded with ``PADDING``.
 
-    A decayed sum over the neighbour lists of the history; touches only what is in those lists.
+    ``wanted`` [b]: how many for each user, k at most: nobody's depend on who else is asked about. A decayed
+    sum over the neighbour lists of the history; touches only what is in those lists.
     """
-    b = len(histories.items)
+    b, k = len(histories.items), int(wanted.max(initial=0))
     rows, places = np.nonzero(histories.weights)
     sources = histories.items[rows, places]
     at, owner = neighbours.entries(sources)
     weights = neighbours.weights[at]
     at, owner, weights = at[weights > 0], owner[weights > 0], weights[weights > 0]
     if not len(at) or k < 1:
-        return np.full((b, max(k, 0)), PADDING)
+        return np.full((b, k), PADDING)
     items = neighbours.items[at].astype(np.int64)
     decay = np.float32(SLOW) ** places.astype(np.float32) * histories.weights[rows, places]
     decay = decay * scale_of(neighbours.totals[sources], EXPONENT)
     values = weights * decay[owner] * scale_of(neighbours.totals[items], EXPONENT)
     keys, sums = _summed(rows[owner], items, values, len(neighbours.totals))
-    return _strongest(keys, sums, len(neighbours.totals), b, k)
+    found = _strongest(keys, sums, len(neighbours.totals), b, k)
+    found[np.arange(k) >= wanted[:, None]] = PADDING
+    return found
 
 
 def joined(*sources: Integers) -> Integers:
@@ -138,5 +141,6 @@ def _strongest(keys: Integers, sums: Floats, n: int, b: int, k: int) -> Integers
     found = np.full((b, width), PADDING)
     scores[rows, places], found[rows, places] = sums, items
     best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    chosen: Integers = np.take_along_axis(found, best, axis=1)
+    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
+    chosen: Integers = np.take_along_axis(found, np.take_along_axis(best, order, axis=1), axis=1)
     return chosen

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import numpy.typing as npt
 
+from encoders.candidates import NEW_SECONDS
 from exporters.vector_store import CollectionNames, VectorStore
 from streams.catalog_replica import CatalogReplica
 from streams.trending_board import trending_items
@@ -16,8 +17,6 @@ Floats = npt.NDArray[np.float32]
 
 KEPT = 500
 """Items that are looked at: some are hidden from a user, or ruled out."""
-NEW_MS = 30 * 86_400_000
-"""Items in the catalogue for less than this are new."""
 
 
 class PopularItems:
@@ -46,6 +45,10 @@ class PopularItems:
         self.refresh()
         return self._new
 
+    def expire(self) -> None:
+        """Let the next reading be a new one, however young the last."""
+        self._read_at = -np.inf
+
     def refresh(self) -> None:
         """Read again what is too old."""
         now = time.monotonic()
@@ -66,10 +69,10 @@ class PopularItems:
         return np.array(rows, np.int64), np.array(shares, np.float32)
 
     def _read_new(self) -> Integers:
-        """Of the items that came within ``NEW_MS`` before the newest."""
+        """Of the items that came within ``NEW_SECONDS`` before the newest."""
         items = self._replica.items
         with self._replica.lock:  # columns of one length
             created = np.where(items.available, items.created_ms, 0)
         newest = np.argsort(-created, kind="stable")[:KEPT]
-        since = max(0, int(created.max(initial=0)) - NEW_MS)
+        since = max(0, int(created.max(initial=0)) - 1000 * NEW_SECONDS)
         return newest[created[newest] > since]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from encoders.candidates import CandidateCounts, had
+from encoders.candidates import SPARE, CandidateCounts, had
 from encoders.config import DAY_SECONDS
 from encoders.diversity import NO_ITEM
 from encoders.dot_products import dot_products
@@ -35,8 +35,6 @@ Floats = npt.NDArray[np.float32]
 
 AT_ONCE = 64
 """Users ranked at a time: what is computed of them stays in the processor's cache."""
-SPARE = 200
-"""Co-visited items beyond those asked for, at most, in place of hidden ones."""
 AGAINST = frozenset({EventType.DISLIKE})
 """Events that do not speak for their item, and are not what a list rests on."""
 
@@ -90,6 +88,10 @@ class Recommender:
         """Search the store once, if lists will: what an engine prepares at its first search is there then."""
         if not self._whole:
             self._store.nearest_items(self._names, np.eye(1, self._model.dim, dtype=np.float32), [1])
+
+    def expire(self) -> None:
+        """Read what trends and is new again before the next list: a replay's second holds days."""
+        self._popular.expire()
 
     def _asked(self, scenario: Scenario, query: Query) -> Asked:
         table = self._replica.items
@@ -204,7 +206,7 @@ class Recommender:
         counts, sources = self._stages.counts, [dense]
         if "covisited" in scenario.sources and counts.covisited:
             # More, since some are hidden.
-            wanted = counts.covisited + min(SPARE, max(len(one.query.hidden) for one in asked))
+            wanted = np.array([counts.covisited + min(SPARE, len(one.query.hidden)) for one in asked])
             newest = histories.newest(DETAILED)
             sources.append(covisited(newest, self._replica.evidence.neighbours(), wanted))
         if scenario.repeats:

@@ -24,6 +24,7 @@ from streams.codec import encode_interaction, encode_item
 from streams.composition import Parts, compose_on
 from streams.fold_types import Received
 from streams.lookup import query_for, stored_users
+from streams.messages import RecommendedItem
 from streams.scenario_settings import scenarios_of
 from streams.scenarios import Scenario
 from streams.settings import Settings, load_settings
@@ -99,16 +100,20 @@ class RunningPipeline:
             self.observe(baskets[start : start + BATCH])
 
     def recommend(self, users: Integers, seconds: Doubles, k: int) -> Integers:
-        """What the users would be recommended now."""
-        self._stock(float(seconds.max()))
-        serving, scenario = self._parts.serving, self._scenario
-        ids = [self._timeline.user_ids[user] for user in users.tolist()]
-        found = stored_users(serving.store, serving.generation, ids)
-        lists = serving.recommender.recommend(scenario, [query_for(user, scenario) for user in found])
-        rows = np.full((len(users), scenario.k), PADDING, np.int64)
-        for row, items in zip(rows, lists, strict=True):
-            row[: len(items)] = [self._rows[one.item_id] for one in items]
-        return rows
+        """What the users would be recommended, each at his moment."""
+        lists = np.full((len(users), self._scenario.k), PADDING, np.int64)
+        for own, user, when in zip(lists, users.tolist(), seconds.tolist(), strict=True):
+            rows = [self._rows[one.item_id] for one in self._list(self._timeline.user_ids[user], when)]
+            own[: len(rows)] = rows
+        return lists
+
+    def _list(self, user_id: str, seconds: float) -> list[RecommendedItem]:
+        self._stock(seconds)
+        serving = self._parts.serving
+        serving.recommender.expire()
+        (user,) = stored_users(serving.store, serving.generation, [user_id])
+        query = replace(query_for(user, self._scenario), at_ms=round(1000 * seconds))
+        return serving.recommender.recommend(self._scenario, [query])[0]
 
     def observe(self, baskets: Sequence[Basket]) -> None:
         """Send the baskets' events as a producer would, and let every pipeline work."""

@@ -34,38 +34,50 @@ def dense_scores(histories: Histories, neighbours: Neighbours) -> Floats:
     return neighbours.normalised(EXPONENT).scores(histories.items, histories.weights * decay)
 
 
+def alike(histories: Histories, k: int) -> Integers:
+    """As many for everybody."""
+    return np.full(len(histories.items), k)
+
+
 @given(past=item_lists, asked=item_lists, k=st.integers(1, N + 2))
 def test_covisited_items_are_the_best_of_all_items(
     past: list[list[int]], asked: list[list[int]], k: int
 ) -> None:
     histories, neighbours = histories_of(asked), neighbours_of(past)
     scores = dense_scores(histories, neighbours)
-    for own, found in zip(scores, covisited(histories, neighbours, k), strict=True):
+    for own, found in zip(scores, covisited(histories, neighbours, alike(histories, k)), strict=True):
         chosen = found[found != PADDING]
         assert len(set(chosen.tolist())) == len(chosen) == min(k, np.count_nonzero(own))
         best = np.sort(own)[::-1][: len(chosen)]
-        np.testing.assert_allclose(np.sort(own[chosen])[::-1], best, rtol=1e-5)
+        np.testing.assert_allclose(own[chosen], best, rtol=1e-5)
 
 
 def test_a_lighter_event_speaks_less() -> None:
     neighbours = neighbours_of([[0, 1], [2, 3]])
     items = np.array([[0, 2]])
     for weights, expected in (([1.0, 0.1], 1), ([0.1, 1.0], 3)):
-        found = covisited(Histories(items, np.array([weights], np.float32)), neighbours, 1)
+        found = covisited(Histories(items, np.array([weights], np.float32)), neighbours, np.array([1]))
         assert found.tolist() == [[expected]]
 
 
 @pytest.mark.parametrize("k", [0, 3])
 def test_without_a_history_nothing_is_covisited(k: int) -> None:
-    found = covisited(histories_of([[], []]), neighbours_of([[0, 1]]), k)
+    found = covisited(histories_of([[], []]), neighbours_of([[0, 1]]), np.array([k, k]))
     assert found.tolist() == [[PADDING] * k] * 2
 
 
 def test_a_user_without_history_does_not_disturb_the_others() -> None:
     neighbours = neighbours_of([[0, 1, 2], [3, 1]])
-    alone = covisited(histories_of([[0]]), neighbours, 3)
-    among = covisited(histories_of([[], [0], [3, 1]]), neighbours, 3)
+    alone = covisited(histories_of([[0]]), neighbours, np.array([3]))
+    among = covisited(histories_of([[], [0], [3, 1]]), neighbours, np.array([3, 3, 3]))
     assert sorted(among[1].tolist()) == sorted(alone[0].tolist())
+
+
+def test_nobodys_covisited_items_depend_on_how_many_others_want() -> None:
+    neighbours = neighbours_of([[0, 1, 2, 3], [3, 1]])
+    alone = covisited(histories_of([[0]]), neighbours, np.array([1]))[0]
+    among = covisited(histories_of([[0], [3]]), neighbours, np.array([1, 3]))
+    assert among[0].tolist() == [*alone.tolist(), PADDING, PADDING]
 
 
 sources = st.lists(
