@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 
@@ -19,6 +20,9 @@ from streams.upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
+"""More than a batch makes: by default Python looks for cycles after each 700 new objects, many times in every
+batch, and finds its lists and messages still in use."""
 
 
 def run_worker(settings: Settings) -> None:
@@ -33,6 +37,8 @@ def run_worker(settings: Settings) -> None:
     listener = bind(settings.http)
     ensure_topics(settings.kafka)
     parts = compose(settings)
+    gc.freeze()  # what the start has made, the catalogue above all, stays
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     app = make_app(settings)
     define_agents(app, parts, settings)
     upkeep = Upkeep(app, parts, settings, listener)
