@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoders.errors import DataError
-from encoders.events import EventType, Interaction
+from encoders.events import EventType, Interaction, tower_type
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -168,7 +168,7 @@ def from_interactions(
         dataset,
         events[0].timestamp_ms,
         events[-1].timestamp_ms,
-        np.array([int(event.event_type) for event in targets], dtype=np.int64),
+        np.array([tower_type(event.event_type) for event in targets], dtype=np.int64),
     )
 
 
@@ -188,7 +188,7 @@ def _validation_rows(
 
 def _timed(histories: Sequence[Sequence[Interaction]], index: Mapping[str, int]) -> Sequences:
     base = sequences_of([[index[event.item_id] for event in history] for history in histories])
-    types = np.array([int(e.event_type) for history in histories for e in history], dtype=np.int64)
+    types = np.array([tower_type(e.event_type) for history in histories for e in history], dtype=np.int64)
     times = np.array([e.timestamp_ms for history in histories for e in history], dtype=np.int64)
     gaps = np.diff(times, prepend=times[:1]).astype(np.float64) / 1000.0
     gaps[base.offsets[:-1]] = 0.0

@@ -16,6 +16,14 @@ class EventType(IntEnum):
     RATING = 4
 
 
+def tower_type(event_type: int) -> EventType:
+    """What the user tower takes an event for: it tells purchases from everything else.
+
+    How much the others count is said by the length of the item's vector.
+    """
+    return EventType.PURCHASE if event_type == EventType.PURCHASE else EventType.CLICK
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One item of a catalogue, as a data set or the topic ``items`` describes it.

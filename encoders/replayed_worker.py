@@ -20,7 +20,7 @@ from encoders.config import DAY_SECONDS
 from encoders.covisitation import CovisitationConfig
 from encoders.evaluation.streaming import UserHistories
 from encoders.evaluation.timeline import Basket, Events, Stage
-from encoders.events import EventType, Item
+from encoders.events import EventType, Item, tower_type
 from encoders.evidence import Entries, Evidence, HalfLives
 from encoders.features import (
     DETAILED,
@@ -98,6 +98,7 @@ class ReplayedWorker:
         self._interests = np.zeros((stage.n_users, model.dim), np.float32)
         self._latest = np.full(stage.n_users, np.nan)
         self._types = np.array([self._config.strength(kind) for kind in EventType])
+        self._tower_types = np.array([tower_type(kind) for kind in EventType], np.int64)
 
     def twin(self) -> ReplayedWorker:
         """Another that knows the same by now, and learns apart; model and stage are shared."""
@@ -185,7 +186,7 @@ class ReplayedWorker:
             self._states[users], self._interests[users] = self._model.step(
                 self._states[users],
                 self.vectors[events.items[at]],
-                events.event_types[at],
+                self._tower_types[events.event_types[at]],
                 gaps.astype(np.float32),
             )
             self._latest[users] = seconds

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from encoders.covisitation import CovisitationConfig, Visit, pairs_of
 from encoders.errors import DataError
+from encoders.events import EventType
 from streams.fold_types import Visited
 
 SEALED_BYTES = 500_000
@@ -89,8 +90,8 @@ _Pairs = list[tuple[str, float, float]]
 def _additions(one: Visited, config: CovisitationConfig) -> dict[str, tuple[float, _Pairs]]:
     """Item -> (strength, (neighbour, weight, received)...), the event's own item always among them."""
     event = one.event
-    new = Visit(event.item_id, int(event.event_type), event.timestamp_ms / 1000)
-    history = [Visit(old.item_id, old.event_type, old.timestamp_ms / 1000) for old in one.before]
+    new = _visit(event.item_id, event.event_type, event.timestamp_ms, one.against)
+    history = [_visit(old.item_id, old.event_type, old.timestamp_ms, old.against) for old in one.before]
     found: dict[str, tuple[float, _Pairs]] = {event.item_id: (config.strength(new.event_type), [])}
     pairs = pairs_of(history, new, config)
     # Each pair comes with its reverse, whose weight is what the item itself receives.
@@ -98,6 +99,12 @@ def _additions(one: Visited, config: CovisitationConfig) -> dict[str, tuple[floa
         found.setdefault(first, (0.0, []))[1].append((second, weight, back))
         found.setdefault(second, (0.0, []))[1].append((first, back, weight))
     return found
+
+
+def _visit(item_id: str, event_type: int, timestamp_ms: int, against: bool) -> Visit[str]:
+    """What speaks against its item counts as a dislike: a bad rating makes no neighbours."""
+    kind = EventType.DISLIKE if against else event_type
+    return Visit(item_id, int(kind), timestamp_ms / 1000)
 
 
 class _Bundle:

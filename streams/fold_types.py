@@ -48,7 +48,8 @@ class DeadLetter:
 class Visited:
     """An applied event with what its user did just before, oldest first; ``waited`` for its item.
 
-    ``again``: the user had the item before, as far as the history goes; ``nth`` events came before.
+    ``again``: the user had the item before, as far as the history goes; ``nth`` events came before;
+    ``against``: it spoke against its item.
     """
 
     received: Received
@@ -57,6 +58,7 @@ class Visited:
     waited: bool
     again: bool = False
     nth: int = 0
+    against: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from encoders.events import EventType, Interaction
+from encoders.events import EventType, Interaction, tower_type
 from exporters.publisher import Headers
 from streams.codec import Reason, Rejected
 from streams.fold_types import (
@@ -156,14 +156,14 @@ def _apply(
     history, bounds = user.history, context.bounds
     before = history.events[-context.window :] if context.window else ()
     again = event.item_id in history.seen or event.item_id in history.bought
-    folded.applied.append(Visited(received, event, before, waited, again, history.applied))
     gap_ms = event.timestamp_ms - history.latest_ms if history.applied else 0
     bought = event.event_type is EventType.PURCHASE
-    tower_type = EventType.PURCHASE if bought else EventType.CLICK
     strength = context.behaviours.strength(event)
-    folded.steps.append(Step(event.item_id, tower_type, gap_ms / 1000, strength))
+    folded.steps.append(Step(event.item_id, tower_type(event.event_type), gap_ms / 1000, strength))
     hundredths = round(strength * FULL_STRENGTH)
-    history.events.append(Applied(event.item_id, int(event.event_type), event.timestamp_ms, hundredths))
+    applied = Applied(event.item_id, int(event.event_type), event.timestamp_ms, hundredths)
+    folded.applied.append(Visited(received, event, before, waited, again, history.applied, applied.against))
+    history.events.append(applied)
     del history.events[: max(0, len(history.events) - bounds.events)]
     _note(
         history.bought if bought else history.seen,

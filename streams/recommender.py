@@ -16,7 +16,6 @@ from encoders.candidates import SPARE, CandidateCounts, had
 from encoders.config import DAY_SECONDS
 from encoders.diversity import NO_ITEM
 from encoders.dot_products import dot_products
-from encoders.events import EventType
 from encoders.exact_search import LARGEST_SCAN, top_rows
 from encoders.features import DETAILED, MAX_HISTORY, PADDING, Catalogue, Histories
 from encoders.runtime import ServingModel
@@ -35,8 +34,6 @@ Floats = npt.NDArray[np.float32]
 
 AT_ONCE = 64
 """Users ranked at a time: what is computed of them stays in the processor's cache."""
-AGAINST = frozenset({EventType.DISLIKE})
-"""Events that do not speak for their item, and are not what a list rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class Recommender:
 
     def _asked(self, scenario: Scenario, query: Query) -> Asked:
         table = self._replica.items
-        basis = [one for one in query.events if one.event_type not in AGAINST and one.item_id in table]
+        basis = [one for one in query.events if not one.against and one.item_id in table]
         events = events_of(scenario.basis, basis)[: -MAX_HISTORY - 1 : -1]
         rows = [table.rows[one.item_id] for one in events]
         whole = scenario.basis == "history"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from encoders.errors import StoreError
+from encoders.events import EventType
 
 FORMAT = 1
 FULL_STRENGTH = 100
@@ -28,6 +29,11 @@ class Applied(Struct, array_like=True, frozen=True):
     timestamp_ms: int
     strength: int = FULL_STRENGTH
     """How strongly it counted, in hundredths; below 0 for what spoke against its item."""
+
+    @property
+    def against(self) -> bool:
+        """Whether it spoke against its item: a dislike, a rating below neutral."""
+        return self.strength < 0 or self.event_type == EventType.DISLIKE
 
 
 class LastEvent(Struct, array_like=True, frozen=True):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from encoders.events import EventType
 from streams.drift.last_lists import LastLists
 from streams.drift.population import BUCKETS, bucket
 from streams.drift.summary import (
@@ -85,7 +84,7 @@ class Collector:
         chosen = self._random.random(len(applied)) < self._rate
         scored: Scored = []
         for one, sampled in zip(applied, chosen.tolist(), strict=True):
-            if one.event.event_type is EventType.DISLIKE:
+            if one.against:
                 continue
             self._count(draft, one, facts(one.event.item_id), now_ms)
             if sampled and len(draft.sample) < MAX_SAMPLE:

@@ -24,15 +24,16 @@ from streams.trainer.window import Window, replay_window
 
 def replayed_window(task: Task, settings: Settings, progress: Progress) -> Window:
     """The request's window of the topics; raises ``BrokerError`` or ``DataError``."""
-    bounds, request = settings.trainer, task.request
+    bounds, request, policy = settings.trainer, task.request, policy_of(settings)
     return replay_window(
         settings.kafka,
-        policy_of(settings).limits,
+        policy.limits,
         request.window_from_ms,
         request.window_until_ms,
         max_events=bounds.max_events,
         max_items=bounds.max_items,
         avro=avro_reader(settings.codec),
+        behaviours=policy.behaviours,
         progress=progress,
     )
 

@@ -16,10 +16,12 @@ from encoders.evaluation.timeline import Stage, Timeline, Vectors, timeline_of
 from encoders.events import EventType, Interaction, Item
 from encoders.progress import Progress, no_progress
 from streams.codec import Delisted, Limits, ReadsAvro, Rejected, decode_interaction, decode_item
+from streams.fold_types import Behaviours
 from streams.kafka.reader import Record, read, read_between
 from streams.settings import KafkaSettings
 
 TOPIC_TYPES = {"clicks": EventType.CLICK, "purchases": EventType.PURCHASE}
+USUAL = Behaviours()
 OLDER = 0.5
 """What is replayed of the time before the window, as a share of the window and of ``max_events``."""
 TOLD_EVERY = 10_000
@@ -46,22 +48,24 @@ def replay_window(
     until_ms: int,
     *,
     avro: ReadsAvro | None = None,
+    behaviours: Behaviours = USUAL,
     max_events: int,
     max_items: int,
     progress: Progress = no_progress,
 ) -> Window:
     """Read the catalogue, the window's clicks and purchases, and half as much from before it.
 
-    Of more than ``max_events`` the newest are kept. What cannot be read, and events of items that the
-    catalogue does not have, are left out and counted. Raises ``BrokerError``, and ``DataError`` where the
-    catalogue has more than ``max_items``.
+    Of more than ``max_events`` the newest are kept. What cannot be read, events of items that the catalogue
+    does not have, and what by ``behaviours`` speaks against its item, are left out and counted. Raises
+    ``BrokerError``, and ``DataError`` where the catalogue has more than ``max_items``.
     """
     skipped: Counter[str] = Counter()
     items = _catalogue(read(settings, "items"), limits, max_items, skipped, avro)
 
     def replayed(start: int, end: int, most: int) -> list[Interaction]:
         records = read_between(settings, *TOPIC_TYPES, from_ms=start, until_ms=end)
-        return _newest(_decoded(_told(records, progress), limits, items, skipped, avro), most, skipped)
+        events = _decoded(_told(records, progress), limits, items, skipped, avro)
+        return _newest(_liked(events, behaviours, skipped), most, skipped)
 
     before = max(0, from_ms - round((until_ms - from_ms) * OLDER))
     return Window(
@@ -167,6 +171,17 @@ def _decoded(
             skipped["unknown_item"] += 1
         else:
             yield (record.timestamp_ms, record.topic, record.partition, record.offset), event
+
+
+def _liked(
+    events: Iterable[tuple[Place, Interaction]], behaviours: Behaviours, skipped: Counter[str]
+) -> Iterator[tuple[Place, Interaction]]:
+    """Without dislikes and bad ratings: nobody is to learn, or to be asked, to recommend such an item."""
+    for place, event in events:
+        if event.event_type is EventType.DISLIKE or behaviours.strength(event) < 0:
+            skipped["against"] += 1
+        else:
+            yield place, event
 
 
 def _newest(

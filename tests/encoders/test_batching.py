@@ -62,10 +62,12 @@ def test_validation_histories_include_what_came_in_between() -> None:
     assert data.valid.take(np.array([1])).items.tolist() == list(range(9))
 
 
-def test_event_types_are_kept() -> None:
-    events = [event("u", "a", 0), event("u", "b", 1, EventType.PURCHASE), event("u", "c", 2)]
+def test_event_types_are_those_that_the_tower_is_served_with() -> None:
+    kinds = (EventType.CART, EventType.PURCHASE, EventType.RATING)
+    events = [event("u", item, n, kind) for n, (item, kind) in enumerate(zip("abc", kinds, strict=True))]
     data = from_interactions(events, INDEX, valid_fraction=0.1)
     assert data.train.event_types.tolist() == [EventType.CLICK, EventType.PURCHASE]
+    assert data.valid_types.tolist() == [EventType.CLICK]
 
 
 def test_too_few_interactions_are_refused() -> None:

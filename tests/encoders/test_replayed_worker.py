@@ -13,7 +13,7 @@ from encoders.errors import DataError
 from encoders.evaluation.progressive import replay
 from encoders.evaluation.progressive_two_stage import Ordering, ProgressiveTwoStage
 from encoders.evaluation.timeline import Events, Stage, baskets_of
-from encoders.events import Item
+from encoders.events import EventType, Item
 from encoders.evidence import Entries, Evidence
 from encoders.features import FEATURES
 from encoders.progressive_rows import progressive_rows
@@ -89,6 +89,16 @@ def test_interests_are_those_of_the_models_graph_for_whole_histories(serving_mod
     vectors = worker.vectors[items]
     expected = serving_model.prefill(vectors[None], types[None], gaps[None], lengths)[1]
     np.testing.assert_allclose(worker._interests[2], expected[0], atol=1e-5)
+
+
+def test_carts_and_ratings_step_the_tower_as_they_do_in_the_worker(serving_model: ServingModel):
+    events = stream()
+    others = np.where(events.event_types == EventType.PURCHASE, EventType.PURCHASE, EventType.CART)
+    clicked, carted = (
+        learned(serving_model, replace(events, event_types=types), 7)
+        for types in (events.event_types, others)
+    )
+    np.testing.assert_array_equal(carted._interests, clicked._interests)
 
 
 def test_only_what_has_arrived_is_a_candidate(serving_model: ServingModel):

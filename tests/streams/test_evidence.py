@@ -191,6 +191,15 @@ async def test_numbers_that_name_nothing_are_dead_lettered(worker: WiredWorker) 
     assert len(worker.publisher.on("dead-letters")) == 1
 
 
+async def test_a_bad_rating_makes_no_neighbours_and_nothing_popular(worker: WiredWorker) -> None:
+    bad, good = ({"event_type": "rating", "rating": stars} for stars in (1, 5))
+    one = [click("u", "a", 0), click("u", "b", 1, **bad), click("u", "d", 2)]
+    await run(worker, [*one, click("v", "a", 3), click("v", "c", 4, **good)])
+    found = {item: set(neighbours(worker, item)) for item in ITEMS}
+    assert found == {"a": {"c", "d"}, "b": set(), "c": {"a"}, "d": {"a"}}
+    assert worker.replica.evidence.popularity(NOW_MS / 1000)[worker.replica.items.rows["b"]] == 0
+
+
 async def test_a_new_pair_changes_what_another_user_is_recommended(worker: WiredWorker) -> None:
     await run(worker, [click("u", "a", 0), purchase("u", "d", 1), click("v", "d", 2), purchase("v", "a", 3)])
     await worker.interest.process([click("w", "a", 4)])

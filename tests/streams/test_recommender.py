@@ -366,8 +366,11 @@ class TestBasis:
         assert {one.reason.kind for one in found} == {"trending"}
         assert set(ids(found)) == set(VISITED)
 
-    async def test_what_was_disliked_is_no_basis(self, any_worker: WiredWorker) -> None:
-        disliked = Applied("i05", int(EventType.DISLIKE), NOW_MS)
+    @pytest.mark.parametrize(("kind", "strength"), [(EventType.DISLIKE, 0), (EventType.RATING, -50)])
+    async def test_what_was_disliked_is_no_basis(
+        self, any_worker: WiredWorker, kind: EventType, strength: int
+    ) -> None:
+        disliked = Applied("i05", int(kind), NOW_MS, strength)
         query = replace(visitor(any_worker, "i05"), events=[disliked])
         assert {one.reason.kind for one in ask(any_worker, ALL, query)} == {"trending"}
 

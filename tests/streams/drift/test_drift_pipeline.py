@@ -99,9 +99,10 @@ async def test_what_is_shown_is_compared_with_what_comes_next(worker: WiredWorke
     assert value(worker, "freshet_progressive_ndcg_total", **labels) == pytest.approx(0.6309, abs=1e-4)
 
 
-async def test_a_dislike_is_no_event_to_be_hit(worker: WiredWorker) -> None:
+@pytest.mark.parametrize("said", [{"event_type": "dislike"}, {"event_type": "rating", "rating": 1}])
+async def test_a_dislike_is_no_event_to_be_hit(worker: WiredWorker, said: dict[str, object]) -> None:
     await worker.interest.process([click("u", OLD[0], 0)])
-    await worker.interest.process([event("clicks", "u", OLD[1], 1, event_type="dislike")])
+    await worker.interest.process([event("clicks", "u", OLD[1], 1, **said)])
     assert value(worker, "freshet_progressive_scored_total", model_version="fake-1") is None
 
 

@@ -97,6 +97,19 @@ def test_what_cannot_be_used_is_left_out_and_counted(kafka_with_events: tuple[Ka
     assert +replayed(settings, moment).skipped == expected
 
 
+def test_what_speaks_against_its_item_is_not_learned_from(demo_settings: MakeSettings) -> None:
+    settings = demo_settings()
+    ensure_topics(settings)
+    kinds = [EventType.DISLIKE, EventType.RATING, EventType.RATING, EventType.CLICK]
+    with EventProducer(settings) as producer:
+        producer.send(*encode_item(ITEMS[0]))
+        for number, (kind, rating) in enumerate(zip(kinds, (None, 1.0, 5.0, None), strict=True)):
+            producer.send(*encode_interaction(replace(event(number, kind=kind), rating=rating)))
+    window = replayed(settings, 0)
+    assert numbers(window.events) == [2, 3]
+    assert +window.skipped == {"against": 2}
+
+
 def test_avro_and_cloudevents_are_trained_on_as_well(demo_settings: MakeSettings) -> None:
     settings, schema = demo_settings(), avro_schemas()["clicks"]
     ensure_topics(settings)
