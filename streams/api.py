@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from streams.fold_types import Behaviours
 from streams.http_errors import Refused
 from streams.item_map import LayoutCache
 from streams.lookup import Answer, recommend
@@ -20,6 +21,7 @@ from streams.serving import Serving
 from streams.sessions import SessionRequest, UnknownItems, recommend_session
 
 LARGEST_K = 200
+USUAL = Behaviours()
 PARAMETERS = ("k", "scenario", "filter")
 _session = msgspec.json.Decoder(SessionRequest)
 
@@ -27,9 +29,13 @@ _session = msgspec.json.Decoder(SessionRequest)
 class RecommendationApi:
     """The routes of ``openapi.document``, and ``GET /openapi.json``."""
 
-    def __init__(self, serving: Serving, scenarios: Mapping[str, Scenario]) -> None:
+    def __init__(
+        self, serving: Serving, scenarios: Mapping[str, Scenario], behaviours: Behaviours = USUAL
+    ) -> None:
+        """``behaviours``: how strongly each event of a session counts."""
         self._serving = serving
         self._scenarios = scenarios
+        self._behaviours = behaviours
         self._layouts = LayoutCache()
 
     def add_to(self, app: web.Application) -> None:
@@ -63,8 +69,9 @@ class RecommendationApi:
         scenario = narrowed(self._scenario(body.scenario, body.k), rules_of(body.filters))
         try:
             serving, generation = self._serving, self._serving.generation
+            now_ms = serving.clock_ms()
             answer, unknown = await serving.in_thread(
-                recommend_session, serving.store, generation, body, scenario, serving.clock_ms()
+                recommend_session, serving.store, generation, body, scenario, self._behaviours, now_ms
             )
         except UnknownItems as error:
             raise Refused(422, str(error)) from None

@@ -176,5 +176,5 @@ def compose_on(publisher: Publisher, settings: Settings, release: ModelRelease |
         executor=executor,
         progress=Progress(),
         gate=CatalogueGate(),
-        api=RecommendationApi(serving, policy.scenarios),
+        api=RecommendationApi(serving, policy.scenarios, policy.behaviours),
     )

@@ -46,6 +46,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
                 reason=error.reason, asked=asked, text=error.text
             ),
         )
+    except web.RequestPayloadError:
+        return _error(400, "the body cannot be read: is it encoded as its Content-Encoding says?")
     except StoreUnavailable:
         return _error(503, "the vector store does not answer; try again")
     except StoreError:

@@ -95,7 +95,7 @@ def _of_user() -> dict[str, Any]:
                 "explode": True,
             },
         ],
-        "responses": _answers(400, 503),
+        "responses": _answers(400, 502, 503),
     }
 
 
@@ -103,7 +103,7 @@ def _of_session() -> dict[str, Any]:
     return {
         "summary": "Recommendations for a list of recent items, oldest first; nothing is stored.",
         "requestBody": {"required": True, "content": _json("SessionRequest")},
-        "responses": _answers(400, 413, 422, 503),
+        "responses": _answers(400, 413, 422, 502, 503),
     }
 
 
@@ -111,14 +111,14 @@ def _profile() -> dict[str, Any]:
     return {
         "summary": "A user's last events, interests in categories, and place on the map.",
         "parameters": [USER_ID],
-        "responses": _answers(400, 503, schema="UserProfile"),
+        "responses": _answers(400, 502, 503, schema="UserProfile"),
     }
 
 
 def _map() -> dict[str, Any]:
     return {
         "summary": "The available items, each drawn to the categories that it is like: to look at.",
-        "responses": _answers(503, schema="ItemMap"),
+        "responses": _answers(502, 503, schema="ItemMap"),
     }
 
 

@@ -26,13 +26,14 @@ def encode_histories(
     for start in range(0, len(users), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         known = [[one for one in user.history.events if one.item_id in vectors] for user in users[rows]]
-        states[rows], interests[rows] = _encode(model, vectors, known)
+        states[rows], interests[rows] = encode_events(model, vectors, known)
     return states, interests
 
 
-def _encode(
+def encode_events(
     model: ServingModel, vectors: Mapping[str, Vector], histories: Sequence[Sequence[Applied]]
 ) -> tuple[Vector, Vector]:
+    """States [n, s] and interests [n, d] after each of n histories, at least one event among them."""
     width = max(map(len, histories))
     items = np.zeros((len(histories), width, model.dim), np.float32)
     types = np.zeros((len(histories), width), np.int64)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import numpy as np
 from msgspec import Meta, Struct
 
-from encoders.events import EventType
-from exporters.vector_store import Vector, VectorStore
+from encoders.events import EventType, Interaction
+from exporters.vector_store import VectorStore
+from streams.fold_types import Behaviours
 from streams.generation import Generation
 from streams.list_maker import Query
 from streams.lookup import Answer, answer
 from streams.messages import Id
+from streams.reencoding import encode_events
 from streams.rules import MAX_RULES, Rule
 from streams.scenarios import Scenario
-from streams.state import Applied
+from streams.state import FULL_STRENGTH, Applied
 
 MAX_ITEMS = 100
-EventName = Literal["click", "purchase"]
+EventName = Literal["click", "purchase", "cart", "dislike"]
 
 
 class SessionItem(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +45,12 @@ class UnknownItems(Exception):
 
 
 def recommend_session(
-    store: VectorStore, generation: Generation, request: SessionRequest, scenario: Scenario, now_ms: int
+    store: VectorStore,
+    generation: Generation,
+    request: SessionRequest,
+    scenario: Scenario,
+    behaviours: Behaviours,
+    now_ms: int,
 ) -> tuple[Answer, list[str]]:
     """A scenario's list for a session, less its own items and the excluded ones; and the items nobody knows.
 
@@ -57,24 +63,16 @@ def recommend_session(
     unknown = sorted({one.item_id for one in request.items} - {one.item_id for one in known})
     if not known:
         raise UnknownItems(f"none of these items is in the catalogue: {', '.join(unknown[:5])}")
-    events = [
-        Applied(one.item_id, EventType[one.event_type.upper()], now_ms - round(1000 * one.seconds_ago))
-        for one in known
-    ]
+    events = [_applied(one, behaviours, now_ms) for one in known]
+    _, interests = encode_events(generation.model, generation.replica.items, [events])
     hidden = {one.item_id for one in known} | set(request.exclude)
-    query = Query(_interest(generation, events), events, hidden, now_ms, seed=" ".join(sorted(hidden)))
+    query = Query(interests[0], events, hidden, now_ms, seed=" ".join(sorted(hidden)))
     chosen = generation.recommender.recommend(scenario, [query])[0]
     return answer(store, generation.names, "session", len(known), chosen), unknown
 
 
-def _interest(generation: Generation, events: list[Applied]) -> Vector:
-    """The interest vector [d] after known events, as the user tower makes it."""
-    times = np.array([one.timestamp_ms for one in events], np.float64)
-    _, interests = generation.model.prefill(
-        np.stack([generation.replica.items[one.item_id] for one in events])[None],
-        np.array([[one.event_type for one in events]], np.int64),
-        np.diff(times, prepend=times[0]).astype(np.float32)[None] / np.float32(1000),
-        np.array([len(events)], np.int64),
-    )
-    interest: Vector = interests[0]
-    return interest
+def _applied(one: SessionItem, behaviours: Behaviours, now_ms: int) -> Applied:
+    """What was done, as a user's history would hold it."""
+    kind, at_ms = EventType[one.event_type.upper()], now_ms - round(1000 * one.seconds_ago)
+    strength = behaviours.strength(Interaction("", one.item_id, kind, at_ms))
+    return Applied(one.item_id, int(kind), at_ms, round(strength * FULL_STRENGTH))

@@ -112,6 +112,17 @@ async def test_a_session_is_answered_like_a_user_with_the_same_events(served: Se
     assert session["items"] == user["items"]
 
 
+@pytest.mark.parametrize("kind", ["cart", "dislike"])
+async def test_a_session_counts_each_kind_of_event_as_strongly_as_a_users_history(
+    served: Served, kind: str
+) -> None:
+    await served.worker.interest.process([click("ann", "shoe", 0), click("ann", "lamp", 1, event_type=kind)])
+    _, user = await served.get("/recommendations/ann")
+    did = [{"item_id": "shoe", "seconds_ago": 1}, {"item_id": "lamp", "event_type": kind}]
+    _, session = await served.post({"items": did})
+    assert session["items"] == user["items"]
+
+
 async def test_a_session_stores_nothing(served: Served) -> None:
     await served.post({"items": [{"item_id": "shoe"}]})
     assert served.worker.store.count_users(served.worker.names) == 0
@@ -258,6 +269,16 @@ async def test_a_bad_query_is_refused_with_a_sentence(served: Served, query: str
     status, answer = await served.get(f"/recommendations/ann?{query}")
     assert status == 400
     assert_helpful(status, answer, BAD_QUERIES[query])
+
+
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(served: Served) -> None:
+    url, headers = served.url + "/recommendations", {"Content-Encoding": "gzip"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=b"no gzip", headers=headers) as answer,
+    ):
+        assert answer.status == 400
+        assert_helpful(400, await answer.json(), "Content-Encoding")
 
 
 async def test_an_endless_user_id_is_refused(served: Served) -> None:
