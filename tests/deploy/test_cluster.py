@@ -205,11 +205,12 @@ def test_a_demo_s_items_are_sent_by_a_program_that_runs() -> None:
 
 
 def test_a_rollout_never_starts_a_worker_beyond_those_that_may_run(rendered: Rendered) -> None:
-    strategy = rendered.deployment("worker")["spec"]["strategy"]
-    if "url" in rendered.settings()["qdrant"]:
-        assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    spec = rendered.deployment("worker")["spec"]
+    if "url" in rendered.settings()["qdrant"] and spec.get("replicas") != 1:
+        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
     else:
-        assert strategy == {"type": "Recreate"}
+        # `helm --wait` would take maxUnavailable of one worker for none to wait for.
+        assert spec["strategy"] == {"type": "Recreate"}
 
 
 def test_claims_outlive_the_release(rendered: Rendered) -> None:

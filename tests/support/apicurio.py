@@ -67,7 +67,8 @@ def _install(folder: Path) -> None:
         pytest.skip("Apicurio is fetched by Maven, and mvn is not on PATH")
     artifact = f"-Dartifact=io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
     command = [maven, "--batch-mode", "--quiet", _UNPACK, artifact, f"-DoutputDirectory={folder}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    # Where it runs, it leaves a folder of its own.
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     if done.returncode:
         pytest.skip(f"Maven cannot fetch Apicurio: {done.stdout.strip()[:300]}")
 
