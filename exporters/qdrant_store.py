@@ -26,7 +26,8 @@ from exporters.vector_store import (
 
 # Points in one request: an item of 128 + 384 floats is some 10 kB of JSON, and Qdrant takes 32 MB by default.
 REQUEST_POINTS = 500
-# Points copied at a time: the engine in this process stops every other thread; of a server, a request each.
+# Points written at a time by a copy: the engine in this process stops every other thread meanwhile, and of a
+# server it is a request.
 COPIED_POINTS, COPIED_OF_SERVER = 20, 100
 # Ties are broken exactly as long as fewer items than this share one score.
 LONGEST_TIE = 10_000
@@ -88,21 +89,15 @@ class QdrantVectorStore:
         updated_since_ms: int = 0,
     ) -> Iterator[list[ItemRecord]]:
         """Write items of one version under another, with the vectors that ``encode`` makes of their texts."""
-        where, size = updated_since(updated_since_ms), COPIED_OF_SERVER if self.shared else COPIED_POINTS
-        for page in self._pages(source.items, where, ("text",), size):
-            there = self._read(target.items, [point.id for point in page], (), ("source_offset",))
-            older = [point for point in page if point.id not in there or _outranks(point, there[point.id])]
-            if not older:
-                yield []
-                continue
-            texts = np.stack([point.vectors["text"] for point in older])
-            batch = [
+        size = COPIED_OF_SERVER if self.shared else COPIED_POINTS
+        for page in self._pages(source.items, updated_since(updated_since_ms), ("text",)):
+            texts = [point.vectors["text"] for point in page]
+            encoded = [
                 Point(point.id, point.payload, {"item": vector, "text": text})
-                for point, vector, text in zip(older, encode(texts), texts, strict=True)
+                for point, vector, text in zip(page, encode(np.stack(texts)), texts, strict=True)
             ]
-            self._write(target.items, batch, "source_offset")
-            self._remember(batch)
-            yield [points.item_record(point) for point in batch]
+            for part in _parts(encoded, size):
+                yield self._write_items(target.items, part)
 
     def nearest_items(
         self,
@@ -206,6 +201,14 @@ class QdrantVectorStore:
             if point.id not in stored or stored[point.id].payload["token"] != point.payload["token"]
         ]
 
+    def _write_items(self, collection: str, batch: Sequence[Point]) -> list[ItemRecord]:
+        """Write those that are absent or older there, and return them."""
+        there = self._read(collection, [point.id for point in batch], (), ("source_offset",))
+        newer = [point for point in batch if point.id not in there or _outranks(point, there[point.id])]
+        self._write(collection, newer, "source_offset")
+        self._remember(newer)
+        return [points.item_record(point) for point in newer]
+
     def _write(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         for part in _parts(batch):
             self._engine.upsert_newer(collection, part, version_key)
@@ -265,9 +268,9 @@ def _outranks(point: Point, stored: Point) -> bool:
     return newer
 
 
-def _parts(sequence: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(sequence), REQUEST_POINTS):
-        yield sequence[start : start + REQUEST_POINTS]
+def _parts(sequence: Sequence[T], size: int = REQUEST_POINTS) -> Iterator[Sequence[T]]:
+    for start in range(0, len(sequence), size):
+        yield sequence[start : start + size]
 
 
 def _item_vectors(with_text: bool) -> tuple[str, ...]:

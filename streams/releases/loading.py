@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Event
 
@@ -19,10 +17,6 @@ from streams.releases.filling import fill_items, verify_items
 
 OpenGeneration = Callable[[Path], Generation]
 """From a version's folder to a generation with an empty replica."""
-
-
-TURN_SECONDS = 0.000_5
-"""Of a thread while items are filled; Python's own is 5 ms."""
 
 
 class Pace:
@@ -80,31 +74,16 @@ def fill(
     """
     recent_ms = max(0, wall_clock_ms() - overlap_ms(store))
     try:
-        with _short_turns():
-            unread_ms = since_ms if store.count_items(generation.names) else recent_ms
-            metrics.filled_items.inc(fill_items(store, source, generation, pace.look, since_ms))
-            if store.shared:
-                # Again: what came meanwhile from workers that do not know of this version.
-                metrics.filled_items.inc(fill_items(store, source, generation, pace.look, recent_ms))
-            _read_items(generation, unread_ms, store.count_items(generation.names))
-            verify_items(store, source, generation)
-            generation.recommender.prepare()
+        unread_ms = since_ms if store.count_items(generation.names) else recent_ms
+        metrics.filled_items.inc(fill_items(store, source, generation, pace.look, since_ms))
+        if store.shared:
+            # Again: what came meanwhile from workers that do not know of this version.
+            metrics.filled_items.inc(fill_items(store, source, generation, pace.look, recent_ms))
+        _read_items(generation, unread_ms, store.count_items(generation.names))
+        verify_items(store, source, generation)
+        generation.recommender.prepare()
     except StoreError as error:
         raise ReleaseRefused("store", f"the items of {generation.version}: {error}") from error
-
-
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    """Let this process's threads take turns sooner: work on events asks for the interpreter many times each.
-
-    A thread at work keeps it for a whole turn, and whoever comes back from any wait waits that out.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _read_items(generation: Generation, since_ms: int, stored: int) -> None:

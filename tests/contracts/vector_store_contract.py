@@ -248,6 +248,18 @@ class VectorStoreContract:
         assert written == ["a"]
         assert [one and one.source_offset for one in empty.retrieve_items(OTHER, ["a", "b"])] == [5, 6]
 
+    def test_what_comes_newer_while_a_copy_is_at_work_stays(self, empty: VectorStore) -> None:
+        empty.ensure_collections(OTHER, SIZES)
+        items = [item(f"i{n}", source_offset=5) for n in range(120)]
+        empty.upsert_items(NAMES, items)
+        pages = empty.copy_items(NAMES, OTHER, turned)
+        first = {one.item_id for one in next(pages)}
+        late = next(one for one in items if one.item_id not in first)
+        empty.upsert_items(OTHER, [replace(late, source_offset=6)])
+        assert late.item_id not in {one.item_id for page in pages for one in page}
+        stored = empty.retrieve_items(OTHER, [late.item_id])[0]
+        assert stored is not None and stored.source_offset == 6
+
     def test_only_items_received_since_a_time_are_copied(self, empty: VectorStore) -> None:
         empty.ensure_collections(OTHER, SIZES)
         empty.upsert_items(NAMES, [item(f"i{n}", updated_at_ms=1_700_000_000_000 + n) for n in range(3)])

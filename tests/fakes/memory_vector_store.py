@@ -22,7 +22,7 @@ from exporters.vector_store import (
     VectorSizes,
 )
 
-PAGE = 500
+PAGE, COPIED = 500, 20
 NO_VECTOR = np.zeros(0, dtype=np.float32)
 
 
@@ -69,7 +69,7 @@ class MemoryVectorStore:
         encode: Callable[[Vector], Vector],
         updated_since_ms: int = 0,
     ) -> Iterator[list[ItemRecord]]:
-        for page in self._items(source, updated_since_ms, PAGE):
+        for page in self._items(source, updated_since_ms, COPIED):
             there = self.retrieve_items(target, [item.item_id for item in page])
             older = [
                 item
