@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoders.errors import ModelError
+from encoders.errors import ModelCorrupt, ModelError
 from encoders.ranker import Ranker
 from encoders.sessions import open_session
 from encoders.towers import ItemTower, UserTower
@@ -229,11 +229,13 @@ def _check_prefill(tower: UserTower, path: Path) -> None:
 
 
 def require_close(path: Path, pairs: list[tuple[Any, Any]]) -> None:
-    """Raise ``ModelError`` unless each (expected, actual) agrees within ``TOLERANCE``; nan never does."""
+    """Raise ``ModelCorrupt`` unless each (expected, actual) agrees within ``TOLERANCE``; nan never does."""
     for expected, actual in pairs:
         difference = float(np.abs(expected - actual).max())
         if not difference <= TOLERANCE:
-            raise ModelError(f"the export {path.name} differs from torch by {difference:.1e}: it is not used")
+            raise ModelCorrupt(
+                f"the export {path.name} differs from torch by {difference:.1e}: it is not used"
+            )
 
 
 def _strip(graph: onnx.GraphProto) -> None:

@@ -28,7 +28,7 @@ from encoders.transfer import FROM_NOTHING, Policy, sized, source_domain
 from encoders.tuning import PARTS
 from encoders.validation import beyond_noise
 from exporters.catalogue_sample import alignment_metrics, write_sample
-from exporters.model_manifest import RANKER_WEIGHTS, DataWindow, read_manifest
+from exporters.model_manifest import DISTILLED_METRIC, INT8_METRIC, RANKER_WEIGHTS, DataWindow, read_manifest
 from exporters.model_store import ModelFacts, load_model, resolve_model, write_model
 from exporters.onnx_export import OPSET
 from exporters.ranker_files import read_ranker, write_ranker
@@ -221,6 +221,7 @@ def _write(
     tuned, ranker = system.towers, system.ranker
     trained = (*tuned.changed, *(["ranker"] if ranker.improved else []))
     metrics = tuned.metrics | alignment_metrics(parent, vectors, tuned.towers.item)
+    metrics |= _inherited(parent, tuned.changed)
     if ranker.rows:
         metrics |= {"ranker_rows": float(ranker.rows)}
     if np.isfinite(ranker.after):
@@ -245,3 +246,10 @@ def _write(
         )
 
     return write_model(out, build, name=config.name)
+
+
+def _inherited(parent: Path, changed: Sequence[str]) -> dict[str, float]:
+    """What the gate asks of a parent's parts that are as they were: the text tower, unchanged towers."""
+    names = (INT8_METRIC,) if changed else (INT8_METRIC, DISTILLED_METRIC)
+    metrics = read_manifest(parent).metrics
+    return {name: metrics[name] for name in names if name in metrics}

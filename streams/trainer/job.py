@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from encoders.errors import DataError
-from encoders.gate.report import sentence_of
+from encoders.errors import DataError, ModelCorrupt
+from encoders.gate.report import GateReport, refusal, sentence_of
 from encoders.progress import Progress
 from exporters.model_manifest import read_manifest
 from exporters.model_store import load_model
@@ -69,16 +70,19 @@ def _trained(champion: Path, window: Window, folder: Path, settings: Settings, p
     digest = read_manifest(champion).text_digest
     encoder = load_model(champion, threads=settings.trainer.threads)
     vectors = texts.of(encoder, digest, [item.text for item in window.items], progress)
-    candidate = train_candidate(
-        champion,
-        window,
-        folder / CANDIDATES,
-        settings.trainer,
-        text_vectors=vectors,
-        repeats=repeats,
-        replayed=replayed,
-        progress=progress,
-    )
+    try:
+        candidate = train_candidate(
+            champion,
+            window,
+            folder / CANDIDATES,
+            settings.trainer,
+            text_vectors=vectors,
+            repeats=repeats,
+            replayed=replayed,
+            progress=progress,
+        )
+    except ModelCorrupt as error:  # the champion loaded: it is what was written of the candidate
+        return _judged(refusal(encoder.version, "a candidate", "computes", str(error)))
     report = judge_candidate(
         champion,
         candidate,
@@ -89,15 +93,16 @@ def _trained(champion: Path, window: Window, folder: Path, settings: Settings, p
         replayed=replayed,
         progress=progress,
     )
+    return _judged(report, "" if candidate == champion else candidate.name)
+
+
+def _judged(report: GateReport, candidate: str = "") -> Verdict:
+    """What the gate said; ``candidate``: the version, where there is one."""
     sentence = (
         "; ".join(sentence_of(check) for check in report.failed) or "better, sound, and holds elsewhere"
     )
-    return Verdict(
-        status="passed" if report.passed else "rejected",
-        sentence=sentence,
-        candidate="" if candidate == champion else candidate.name,
-        report=report,
-    )
+    status: Literal["passed", "rejected"] = "passed" if report.passed else "rejected"
+    return Verdict(status=status, sentence=sentence, candidate=candidate, report=report)
 
 
 def repeats_of(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from encoders.whitening import fit_whitening
 from exporters import transfer_factory
 from exporters.catalogue_sample import SAMPLE
 from exporters.model_factory import make_untrained
-from exporters.model_manifest import RANKER_WEIGHTS, read_manifest
+from exporters.model_manifest import DISTILLED_METRIC, INT8_METRIC, MANIFEST, RANKER_WEIGHTS, read_manifest
 from exporters.tower_files import load_towers
 from exporters.transfer_factory import CHECKPOINT, SourceBehaviour, transfer
 from exporters.transfer_report import REPORT, TransferReport
@@ -54,7 +55,11 @@ def walks(users: int, items: int = len(ITEMS)) -> TrainingSequences:
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory: pytest.TempPathFactory, untrained_model: Path) -> Path:
     out = tmp_path_factory.mktemp("parent")
-    return make_untrained(ITEMS, out, CONFIG, text_from=untrained_model, text_vectors=vectors(0))
+    folder = make_untrained(ITEMS, out, CONFIG, text_from=untrained_model, text_vectors=vectors(0))
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest["metrics"] |= {INT8_METRIC: 0.9, DISTILLED_METRIC: 0.8}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +103,12 @@ def test_the_manifest_names_tuned_and_frozen_parts_and_the_parent(tuned: Path, p
     assert {"adaptor", "item_residual", "user_residual"} <= set(manifest.trained)
     assert "text" in manifest.frozen
     assert not set(manifest.trained) & set(manifest.frozen)
+
+
+def test_shares_that_the_gate_asks_for_hold_on_for_the_parts_that_stay(tuned: Path) -> None:
+    metrics = read_manifest(tuned).metrics  # the text tower is the parent's, the others are not
+    assert metrics[INT8_METRIC] == 0.9
+    assert DISTILLED_METRIC not in metrics
 
 
 def test_the_report_holds_every_stage(tuned: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from encoders.events import EventType, Interaction, Item
 from encoders.gate.report import GateReport
 from encoders.progress import no_progress
 from encoders.replayed_worker import USUAL
+from exporters.model_manifest import DISTILLED_METRIC, INT8_METRIC, MANIFEST
 from exporters.model_store import resolve_model
 from streams.settings import TrainerSettings
 from streams.trainer.judgement import judge_candidate
@@ -67,6 +69,18 @@ def test_a_candidate_that_is_damaged_is_rejected(
 ) -> None:
     (copy / name).write_bytes((copy / name).read_bytes()[:-20])
     assert [check.name for check in judged(untrained_model, copy, tmp_path).failed] == ["computes"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "check"), [(INT8_METRIC, "int8_overlap"), (DISTILLED_METRIC, "distilled_overlap")]
+)
+def test_a_share_that_the_manifest_tells_is_asked_for(
+    untrained_model: Path, copy: Path, tmp_path: Path, metric: str, check: str
+) -> None:
+    manifest = json.loads((copy / MANIFEST).read_bytes())
+    manifest["metrics"] |= {metric: 0.5}
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+    assert check in [one.name for one in judged(untrained_model, copy, tmp_path).failed]
 
 
 def test_the_champion_under_another_name_is_no_better_on_the_newest_events_and_loses_nothing_before(
