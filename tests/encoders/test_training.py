@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from encoders.checkpoint import Checkpoint
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.domains import Domain
 from encoders.errors import ModelCorrupt, SettingsError
+from encoders.events import EventType
 from encoders.torch_context import seeded
 from encoders.towers import ItemTower, Towers, UserTower, new_towers
 from encoders.training import Outcome, Trainer
@@ -87,6 +89,22 @@ def test_training_learns_what_texts_do_not_say(tmp_path: Path) -> None:
     _, outcome = train(tmp_path, walks(400), epochs=12)
     assert outcome.improved
     assert outcome.ndcg_at_10 > outcome.untrained_ndcg_at_10 + 0.3
+
+
+def test_the_weights_of_the_tasks_decide_which_next_item_comes_first(tmp_path: Path) -> None:
+    """After each item half of the users click the next one and half buy the one after that."""
+    starts = np.random.default_rng(1).integers(0, ITEMS, 300)
+    kinds = np.arange(300) % 2
+    whole = sequences_of([[int(s), int(s + 1 + kind) % ITEMS] for s, kind in zip(starts, kinds, strict=True)])
+    types = np.stack([np.zeros_like(kinds), kinds], axis=1).reshape(-1)
+    held = sequences_of([[item] for item in range(ITEMS)], EventType.CLICK)
+    bought = (np.arange(ITEMS) + 2) % ITEMS
+    data = TrainingSequences(replace(whole, event_types=types), held, bought)
+    clicks, purchases = (
+        train(tmp_path / str(weight), data, epochs=12, patience=12, purchase_loss_weight=weight)[1].curve[-1]
+        for weight in (0.05, 20.0)
+    )
+    assert purchases > clicks + 0.1
 
 
 def test_where_there_is_nothing_to_learn_the_start_is_kept(tmp_path: Path) -> None:
