@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from encoders.errors import BrokerUnavailable, ModelNotFound
+from encoders.errors import BrokerUnavailable, ModelNotFound, ReleaseRefused
+from exporters.model_store import resolve_model
 from streams.cli.models import models
 from streams.messages import ModelAt, ModelRelease
 from streams.releases import release as module
@@ -96,6 +98,26 @@ def test_without_a_broker_the_versions_are_listed_all_the_same(
     answer = run("list")
     assert VERSIONS[0] in answer.stdout
     assert "no broker answers" in answer.stdout
+
+
+def test_a_version_is_shown_once_it_is_verified(
+    untrained_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRESHET_MODEL__CACHE", str(tmp_path))
+    version = resolve_model(untrained_model)
+    assert json.loads(run("show", str(version), "--json").stdout)["version"] == version.name
+
+
+def test_a_damaged_version_is_not_shown(
+    untrained_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRESHET_MODEL__CACHE", str(tmp_path / "cache"))
+    copy = tmp_path / "copy"
+    shutil.copytree(resolve_model(untrained_model), copy)
+    (copy / "item.onnx").write_bytes(b"")
+    answer = run("show", str(copy))
+    assert isinstance(answer.exception, ReleaseRefused)
+    assert answer.exception.reason == "digest"
 
 
 def test_a_version_that_is_not_there_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

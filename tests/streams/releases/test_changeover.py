@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -232,6 +233,12 @@ class TestRefused:
         assert releasing.worker.recommendations()[-1]["model_version"] == "fake-1"
 
 
+def by_version(worker: WiredWorker, name: str) -> dict[str, float]:
+    """What a counter of drift tells of each version."""
+    samples = getattr(worker.metrics.drift, name).collect()[0].samples
+    return {one.labels["model_version"]: one.value for one in samples if one.name.endswith("_total")}
+
+
 class TestChallenger:
     """Another version beside the champion."""
 
@@ -243,6 +250,29 @@ class TestChallenger:
         samples = {one.name: one for one in worker.metrics.shadow_overlap.collect()[0].samples}
         count = samples["freshet_shadow_overlap_count"]
         assert (count.labels["model_version"], count.value) == ("fake-2", 1)
+
+    async def test_in_the_shadow_both_versions_are_scored_on_what_users_do_next(
+        self, releasing: Releasing
+    ) -> None:
+        worker = releasing.worker
+        await releasing.obey(release(1, "fake-1", challenger=at("fake-2"), mode="shadow"))
+        await worker.interest.process([click("ann", "a", 0)])
+        await worker.interest.process([click("ann", "b", 1)])
+        assert by_version(worker, "scored") == {"fake-1": 1, "fake-2": 1}
+
+    async def test_of_a_canary_lists_and_scores_are_told_by_version(self, releasing: Releasing) -> None:
+        worker, users = releasing.worker, [f"u{number}" for number in range(40)]
+        await releasing.obey(release(1, "fake-1", challenger=at("fake-2"), mode="canary", canary_share=0.5))
+        await worker.interest.process([click(user, "a", n) for n, user in enumerate(users)])
+        published = Counter(one["model_version"] for one in worker.recommendations())
+        await worker.interest.process([click(user, "b", 100 + n) for n, user in enumerate(users)])
+        assert len(published) == 2
+        assert by_version(worker, "scored") == published
+        assert {
+            one.labels["model_version"]: one.value
+            for one in worker.metrics.recommendations.collect()[0].samples
+            if one.name.endswith("_total")
+        } == {version: 2 * lists for version, lists in published.items()}
 
     async def test_a_canary_answers_its_share_of_the_users(self, releasing: Releasing) -> None:
         worker = releasing.worker
