@@ -1,7 +1,7 @@
 """Why an item is recommended: which evidence its score would miss most, and which past event it names.
 
 The part of a kind of evidence in a score is what the score loses when the item's features of that kind are
-replaced by the average of the user's other candidates (occlusion: Zeiler & Fergus, ECCV 2014). A ranker is
+replaced by the average of the user's candidates (occlusion: Zeiler & Fergus, ECCV 2014). A ranker is
 not a sum, so its parts are not either; the largest of them is what is told.
 """
 

@@ -90,7 +90,7 @@ def evaluate(
     popularity, covisitation, vsknn
     untrained          similarity to the decayed mean of text vectors (also: decayed-text)
     fusion             untrained + covisitation, nothing trained
-    ranker-zero-shot   their candidates ordered by the ranker that comes with Freshet (Amazon Games)
+    ranker-zero-shot   their candidates ordered by the ranker that comes with Freshet
     ranker             the same, trained on this data set's validation targets
     pretrained         towers trained on this data set
 

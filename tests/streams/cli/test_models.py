@@ -108,14 +108,20 @@ def test_a_version_is_shown_once_it_is_verified(
     assert json.loads(run("show", str(version), "--json").stdout)["version"] == version.name
 
 
-def test_a_damaged_version_is_not_shown(
-    untrained_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def nothing_is_published(*_: object) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("command", ["show", "promote"])
+def test_a_damaged_version_is_neither_shown_nor_promoted(
+    untrained_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
+    monkeypatch.setattr(module, "publish", nothing_is_published)
     monkeypatch.setenv("FRESHET_MODEL__CACHE", str(tmp_path / "cache"))
     copy = tmp_path / "copy"
     shutil.copytree(resolve_model(untrained_model), copy)
     (copy / "item.onnx").write_bytes(b"")
-    answer = run("show", str(copy))
+    answer = run(command, str(copy))
     assert isinstance(answer.exception, ReleaseRefused)
     assert answer.exception.reason == "digest"
 
