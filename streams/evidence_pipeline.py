@@ -135,9 +135,8 @@ class EvidencePipeline:
         for item_id, sequence, state in states:
             self._owned[item_id] = _Owned(sequence, state)
             replica.wrote(item_id, sequence)
-        written = [record.as_stored() for record in records if record.item_id not in lost]
         for follower in self._serving.followers:
-            follower.replica.take_in(written)
+            follower.replica.take_in(one.as_stored() for one in records if one.item_id not in lost)
         return lost
 
     def _add(self, new: Sequence[tuple[str, _Added]]) -> None:

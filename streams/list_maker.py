@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float32]
 
 SHORTLIST = 3
 """Times k that diversity chooses from."""
+EXPLORED = Reason("explored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +84,33 @@ class ListMaker:
         if scenario.exploration:
             order, explored = self._explored(scenario, asked, rows, order, new)
         reasons, events = _reasons(found, order, self._model.rank)
+        kept = np.maximum(order, 0)
+        chosen = (
+            np.take_along_axis(rows, kept, axis=1),
+            np.take_along_axis(scores, kept, axis=1),
+            reasons,
+            events,
+            explored,
+        )
+        lengths = (order != NO_ITEM).sum(axis=1).tolist()
+        # Plain lists first: a number taken out of an array costs more than the struct that is made of it.
+        columns = zip(*(column.tolist() for column in chosen), strict=True)
+        return [
+            self._list(one.rows, zip(*(column[:length] for column in own), strict=True))
+            for one, length, own in zip(asked, lengths, columns, strict=True)
+        ]
+
+    def _list(
+        self, basis: Sequence[int], chosen: Iterable[tuple[int, float, int, int, bool]]
+    ) -> list[RecommendedItem]:
+        """Of row, score, reason, the event that it names, and whether it is explored, of each item."""
         ids = self._items.ids
-        lists = []
-        for b, one in enumerate(asked):
-            items = []
-            for place, at in enumerate(order[b].tolist()):
-                if at == NO_ITEM:
-                    break
-                reason = (
-                    Reason("explored")
-                    if explored[b, place]
-                    else _reason(int(reasons[b, place]), int(events[b, place]), one.rows, ids)
-                )
-                items.append(RecommendedItem(ids[rows[b, at]], round(float(scores[b, at]), 6), reason))
-            lists.append(items)
-        return lists
+        return [
+            RecommendedItem(
+                ids[row], round(score, 6), EXPLORED if explored else _reason(reason, event, basis, ids)
+            )
+            for row, score, reason, event, explored in chosen
+        ]
 
     def diverse(self, scenario: Scenario, rows: Integers, scores: Floats) -> Integers:
         """Places of the chosen candidates, [b, k], ``NO_ITEM`` at the end of short lists."""
