@@ -10,6 +10,7 @@ from functools import partial
 from encoders.config import DAY_SECONDS
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import SettingsError
+from encoders.events import EventType
 from encoders.replayed_worker import ReplayConfig
 from exporters.publisher import KafkaPublisher, Publisher
 from exporters.tracing import UNTRACED, Tracer
@@ -67,10 +68,22 @@ def covisitation_of(settings: EvidenceSettings) -> CovisitationConfig:
     return CovisitationConfig(
         window=settings.window,
         distance_decay=settings.distance_decay,
+        type_weights=_type_weights(settings),
         neighbours=settings.neighbours,
         pair_half_life_seconds=settings.pair_half_life_days * DAY_SECONDS,
         age_half_life_seconds=settings.age_half_life_days * DAY_SECONDS,
     )
+
+
+def _type_weights(settings: EvidenceSettings) -> tuple[float, ...]:
+    """By ``EventType``."""
+    weights = {
+        EventType.CLICK: settings.click_weight,
+        EventType.PURCHASE: settings.purchase_weight,
+        EventType.CART: settings.cart_weight,
+        EventType.RATING: settings.rating_weight,
+    }
+    return tuple(weights.get(kind, 0.0) for kind in EventType)
 
 
 def replay_of(settings: Settings) -> ReplayConfig:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Seconds = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, le=100)]
 DAY_SECONDS = 86_400.0
 
 
@@ -224,6 +225,10 @@ class EvidenceSettings(Section):
     max_messages: int = Field(2_000, ge=1, le=100_000, description="Messages gathered into one write.")
     window: int = Field(10, ge=1, le=100, description="A new event is paired with this many before it.")
     distance_decay: float = Field(0.9, gt=0, le=1, description="Weight of a pair, for each event in between.")
+    click_weight: Weight = Field(1.0, description="Of an event: in a pair its root, in popularity itself.")
+    purchase_weight: Weight = 3.0
+    cart_weight: Weight = 2.0
+    rating_weight: Weight = Field(1.0, description="Of one that is not below neutral; a dislike has none.")
     neighbours: int = Field(50, ge=1, le=1_000, description="Strongest neighbours kept of each item.")
     age_half_life_days: float = Field(90.0, gt=0, description="Age at which a pair counts half.")
     pair_half_life_days: float = Field(

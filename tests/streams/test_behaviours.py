@@ -7,9 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from encoders.covisitation import CovisitationConfig
 from encoders.events import EventType, Interaction
 from streams.codec import Limits, Rejected, decode_interaction, encode_interaction
+from streams.composition import covisitation_of
 from streams.fold_types import Behaviours
+from streams.settings import load_settings
 from tests.fakes.kafka_messages import NOW_MS, click
 from tests.fakes.wired_worker import WiredWorker
 
@@ -50,6 +53,14 @@ def test_an_event_survives_being_sent_and_read(event_type: EventType) -> None:
 def test_a_rating_counts_by_its_distance_from_neutral(rating: float, strength: float) -> None:
     event = Interaction("u", "i", EventType.RATING, NOW_MS, rating=rating)
     assert Behaviours().strength(event) == strength
+
+
+def test_what_each_kind_of_event_adds_to_the_evidence_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert covisitation_of(load_settings().evidence).type_weights == CovisitationConfig().type_weights
+    for number, kind in enumerate(("CLICK", "PURCHASE", "CART", "RATING"), start=5):
+        monkeypatch.setenv(f"FRESHET_EVIDENCE__{kind}_WEIGHT", str(number))
+    config = covisitation_of(load_settings().evidence)
+    assert [config.strength(kind) for kind in EventType] == [5.0, 6.0, 7.0, 0.0, 8.0]
 
 
 async def interest_after(**fields: object) -> np.ndarray:

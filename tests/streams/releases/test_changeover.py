@@ -15,6 +15,7 @@ import pytest
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import StoreError, StoreUnavailable
 from exporters.vector_store import CollectionNames, EvidenceRecord
+from streams.catalog_replica import CatalogReplica
 from streams.fold_types import Received
 from streams.lookup import recommend
 from streams.messages import ModelRelease
@@ -68,6 +69,20 @@ async def test_lists_after_the_swap_carry_the_new_version(releasing: Releasing) 
     await releasing.obey(release(1, "fake-2", "fake-1"))
     await worker.interest.process([click("ann", "b", 1)])
     assert [one["model_version"] for one in worker.recommendations()] == ["fake-1", "fake-2"]
+
+
+async def test_the_swap_is_between_two_batches(releasing: Releasing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody works on a batch while the new replica takes over from the one before."""
+    worker, held = releasing.worker, []
+    take_over = CatalogReplica.take_over
+
+    def watched(replica: CatalogReplica, before: CatalogReplica) -> list[str]:
+        held.append([one.lock.locked() for one in (worker.catalog, worker.evidence, worker.interest)])
+        return take_over(replica, before)
+
+    monkeypatch.setattr(CatalogReplica, "take_over", watched)
+    await releasing.obey(release(1, "fake-2", "fake-1"))
+    assert held == [[True, True, True]]
 
 
 async def test_a_user_is_encoded_again_from_the_history(
