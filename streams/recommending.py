@@ -14,8 +14,13 @@ from streams.state import History, UserState
 
 
 def held_back(history: History, scenario: Scenario) -> set[str]:
-    """Items that the user saw or bought within the scenario's horizons before their latest event."""
+    """Items that the user saw or bought within the scenario's horizons before their latest event.
+
+    And those whose last event in the history speaks against them, whatever the scenario.
+    """
     hidden = _within(history.seen, history.latest_ms, scenario.hide_seen_ms)
+    against = {one.item_id: one.against for one in history.events}
+    hidden.update(item_id for item_id, spoken in against.items() if spoken)
     return hidden | _within(history.bought, history.latest_ms, scenario.hide_bought_ms)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from encoders.events import EventType
 from streams.messages import Reason, RecommendedItem, Trigger
 from streams.recommending import compose, held_back
 from streams.rules import DAY_MS
 from streams.scenarios import Scenario
-from streams.state import History, LastEvent, UserState
+from streams.state import Applied, History, LastEvent, UserState
 
 T_MS = 1_700_000_000_000
 SCENARIO = Scenario(k=3, hide_seen_ms=30 * DAY_MS, hide_bought_ms=365 * DAY_MS)
@@ -44,6 +45,20 @@ def test_an_item_bought_long_after_it_was_seen_stays_held_back() -> None:
 )
 def test_a_horizon_of_zero_holds_nothing_back(scenario: Scenario, expected: set[str]) -> None:
     assert held_back(history(seen={"a": T_MS}, bought={"b": T_MS}), scenario) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "hidden"),
+    [
+        ([Applied("a", EventType.DISLIKE, T_MS)], True),
+        ([Applied("a", EventType.RATING, T_MS, -100)], True),
+        ([Applied("a", EventType.DISLIKE, T_MS, -100), Applied("a", EventType.PURCHASE, T_MS)], False),
+    ],
+    ids=["disliked", "rated badly", "bought since"],
+)
+def test_what_was_disliked_is_held_back_where_nothing_else_is(said: list[Applied], hidden: bool) -> None:
+    made = History(events=said, latest_ms=T_MS)
+    assert ("a" in held_back(made, Scenario(hide_seen_ms=0, hide_bought_ms=0))) is hidden
 
 
 def user() -> UserState:
