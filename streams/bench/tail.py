@@ -52,7 +52,13 @@ class Tail:
     def _run(self) -> None:
         try:
             with closing(
-                connect(KafkaConsumer, self._settings, group_id=None, max_poll_records=5_000)
+                connect(
+                    KafkaConsumer,
+                    self._settings,
+                    group_id=None,
+                    enable_auto_commit=False,
+                    max_poll_records=5_000,
+                )
             ) as consumer:
                 self._read(consumer)
         except Exception as error:

@@ -144,7 +144,12 @@ class Demo:
                 self._ui = stack.enter_context(UiProcess(place, self._worker.port))
         self._producer = stack.enter_context(closing(EventProducer(kafka)))
         consumer = connect(
-            KafkaConsumer, kafka, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS
+            KafkaConsumer,
+            kafka,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         self._consumer = stack.enter_context(closing(consumer))
         self._consumer.subscribe(["recommendations", "training-requests", "model-releases"])

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,12 @@ import pytest
 from tests.docs.pages import blocks
 from tests.support.workers import REPOSITORY, clean_environment, free_port
 
+SECONDS = 1_500
+"""The first model is made, the trainer trains: on a busy machine minutes become many."""
+
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(SECONDS + 60),
     pytest.mark.skipif("FRESHET_SLOW" not in os.environ, reason="takes minutes: set FRESHET_SLOW=1"),
 ]
 
@@ -39,13 +44,27 @@ def clone(tmp_path: Path) -> Path:
 
 
 def run(script: str, folder: Path, **settings: object) -> str:
-    """What a shell prints that stops at the first command that fails."""
-    command = ["bash", "-m", "-e", "-o", "pipefail", "-c", script]
-    done = subprocess.run(
-        command, cwd=folder, env=clean_environment(**settings), capture_output=True, text=True, timeout=500
-    )
-    assert done.returncode == 0, f"{script}\n{done.stderr[-3_000:]}"
-    return done.stdout
+    """What a shell prints that stops at the first command that fails; nothing of it is left behind."""
+    command = ["bash", "-e", "-o", "pipefail", "-c", script]
+    errors = folder / "errors.log"
+    with errors.open("w") as log:
+        shell = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=clean_environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        printed = shell.communicate(timeout=SECONDS)[0]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGTERM)
+        shell.wait(60)
+    assert shell.returncode == 0, f"{script}\n{errors.read_text()[-3_000:]}"
+    return printed
 
 
 @pytest.mark.parametrize("command", DEMOS)

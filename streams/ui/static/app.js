@@ -1,7 +1,7 @@
 // Wires the page: who the shopper is, what is sent, what comes back, and how long that took.
 
 import * as api from "./api.js";
-import { $, make, say } from "./dom.js";
+import { $, make, say, withCommands } from "./dom.js";
 import * as list from "./list.js";
 import * as map from "./map.js";
 import * as panels from "./panels.js";
@@ -36,6 +36,7 @@ function become(userId) {
   list.forget();
   list.renderLoading();
   map.forgetWay();
+  panels.renderUnknownShopper(userId, "Loading …");
   location.hash = encodeURIComponent(userId);
   choose(userId);
   end = api.listen(userId, { list: listCame, status: statusCame, lost: connectionLost });
@@ -56,7 +57,8 @@ async function load(withList) {
     if (asked !== user) return;
     if (withList) $("list").replaceChildren();
     $("list").setAttribute("aria-busy", "false");
-    say($("basis"), error.message);
+    $("basis").replaceChildren(...withCommands(error.message));
+    if (withList) panels.renderUnknownShopper(asked, "Nothing can be told of this shopper now.");
   }
 }
 

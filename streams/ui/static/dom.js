@@ -28,6 +28,9 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A sentence as nodes: what is between backticks is a command. */
+export const withCommands = (text) => text.split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part));
+
 export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
 export const money = (price) => (price === null ? "" : price.toFixed(2));

@@ -6,7 +6,7 @@ const SHORT = 10;
 const ACTIONS = [
   ["click", "Look", "Look at"],
   ["purchase", "Buy", "Buy"],
-  ["dislike", "Not for me", "Dislike"],
+  ["dislike", "Not for me", "Not for me:"],
 ];
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 

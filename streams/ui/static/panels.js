@@ -1,9 +1,17 @@
 // What is beside the list: the shopper, the parts and what is wrong with them, drift, models and training.
 
-import { $, ago, make, percent, say } from "./dom.js";
+import { $, ago, make, percent, say, withCommands } from "./dom.js";
 
 const EMPTY = "No items yet. Send some to the topic `items`, one JSON object each: `freshet replay` sends a public data set, and `make demo` has a shop of its own.";
 const STATUS = { released: "Released", rejected: "Rejected by the gate", refused: "Refused", failed: "Failed" };
+
+/** A shopper of whom nothing has been heard, and why not. */
+export function renderUnknownShopper(userId, why) {
+  say($("shopper-title"), userId);
+  say($("summary"), why);
+  $("interests").replaceChildren();
+  $("history").replaceChildren();
+}
 
 export function renderShopper(one) {
   say($("shopper-title"), one.user_id);
@@ -43,8 +51,7 @@ export function showBanner(text) {
   if (banner.dataset.text === text) return;
   banner.dataset.text = text;
   banner.hidden = !text;
-  // Text between backticks is a command.
-  banner.replaceChildren(...text.split("`").map((part, n) => (n % 2 ? make("code", {}, part) : part)));
+  banner.replaceChildren(...withCommands(text));
 }
 
 function pill(name, state, text) {
@@ -82,7 +89,7 @@ function gauge({ detector, statistic, threshold, level }) {
 export function renderTraining({ worker, training }) {
   const models = worker.models.map((one) => make("li", {}, make("code", {}, one.version), ` ${one.role}`));
   const versions = models.length ? make("ul", { class: "versions", "aria-label": "Models at work" }, ...models) : null;
-  keepOpen($("training"), versions, ...(training ? lastTraining(training) : [make("p", { class: "quiet" }, "No training yet. Drift asks for one, and `freshet trainer` does it.".replaceAll("`", ""))]));
+  keepOpen($("training"), versions, ...(training ? lastTraining(training) : [make("p", { class: "quiet" }, ...withCommands("No training yet. Drift asks for one, and `freshet trainer` does it."))]));
 }
 
 function lastTraining(one) {

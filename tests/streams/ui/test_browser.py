@@ -169,6 +169,9 @@ def test_every_control_has_a_name_and_text_is_never_markup(browser: Any, ui: str
         expect(page.locator("#history li")).to_contain_text(SLY.title, timeout=SLOW_MS)
         named = "one => one.ariaLabel || one.textContent.trim() || one.labels?.length"
         assert page.locator("button, select, input").evaluate_all(f"all => all.every({named})")
+        # WCAG 2.2, 2.5.3: who speaks to the page says what is written on the button.
+        says = "one => !one.ariaLabel || one.ariaLabel.includes(one.textContent)"
+        assert page.locator("button").evaluate_all(f"all => all.every({says})")
         assert page.title() == "Freshet playground"
         assert visit.faults == []
 
@@ -216,4 +219,6 @@ def test_without_broker_worker_and_model_the_page_says_what_to_do(browser: Any, 
         expect(page.locator("#banner")).to_contain_text("freshet broker --kafka", timeout=SLOW_MS)
         expect(page.locator("#pill-kafka")).to_have_text("Kafka: away")
         expect(page.locator("#pill-worker")).to_have_text("Worker: away")
-        expect(page.locator("#basis")).to_contain_text("freshet worker")
+        expect(page.locator("#basis code")).to_have_text("freshet worker")
+        expect(page.locator("#summary")).to_have_text("Nothing can be told of this shopper now.")
+        expect(page.locator("#map-text")).to_contain_text("nothing yet")
