@@ -91,7 +91,7 @@ TUNED: dict[str, dict[str, Settings]] = {
         "vsknn": {"own": 4.0, "neighbours": 1_000, "decay": 1.0, "shrink": 1.0},
         "als": {"own": 4.0, "factors": 16, "alpha": 1.0, "regularization": 10.0, "decay": 0.9},
         "decayed-text": {"own": 4.0},
-        "sasrec": {"factors": 64, "length": 50, "epochs": 2, "own": 4.0},
+        "sasrec": {"factors": 128, "length": 50, "epochs": 2, "own": 4.0},
     },
 }
 """By data set and baseline: what tuning chose. Another data set gets the defaults."""
