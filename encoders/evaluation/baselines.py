@@ -77,7 +77,7 @@ TUNED: dict[str, dict[str, Settings]] = {
         "vsknn": {"neighbours": 1_000, "decay": 0.8, "shrink": 0.75},
         "als": {"alpha": 1.0, "regularization": 10.0, "decay": 0.9, "length": 20},
         "decayed-text": {"decay": 0.9, "length": 100, "dim": 64},
-        "sasrec": {"factors": 64, "length": 50, "epochs": 20},
+        "sasrec": {"factors": 64, "length": 20, "epochs": 20},
     },
     "online-retail": {
         "covisitation": {
