@@ -230,7 +230,7 @@ def test_the_offline_copy_ranks_as_the_running_pipeline_does(shop, untrained_mod
     options = ["--model", untrained_model, "--methods", "freshet,two-stage", "--json"]
     lines = [json.loads(line) for line in run("--dataset", f"online-retail:{shop}", *options).splitlines()]
     running, copy = (line["all"]["ndcg_at_10"] for line in lines)
-    assert copy == pytest.approx(running, rel=0.05)
+    assert copy == pytest.approx(running, rel=0.01)
 
 
 def test_the_running_pipeline_is_a_method_where_a_model_is_named(shop, untrained_model):
