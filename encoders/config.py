@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from encoders.errors import SettingsError
+
 Positive = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 PositiveFloat = Annotated[float, Meta(gt=0.0)]
@@ -58,9 +60,10 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """On the residuals alone (decoupled, AdamW)."""
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.2
     temperature: PositiveFloat = 0.03
-    click_loss_weight: PositiveFloat = 1.0
-    purchase_loss_weight: PositiveFloat = 3.0
-    """A purchase says more about what to recommend than a click."""
+    click_loss_weight: Annotated[float, Meta(ge=0.0)] = 1.0
+    purchase_loss_weight: Annotated[float, Meta(ge=0.0)] = 3.0
+    """Of the two tasks, next click and next purchase, over one trunk; a task of weight 0 is not trained. A
+    purchase says more about what to recommend than a click."""
     patience: Positive = 5
     """Epochs without a better validation NDCG@10 before training stops."""
     full_softmax_items: Positive = 50_000
@@ -76,6 +79,22 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Share of the steps that replay older behaviour against forgetting, where there is any."""
     threads: Positive = 1
     """Of torch. The steps are small: on two shared cores one thread was faster than two."""
+
+    def __post_init__(self) -> None:
+        """Raises ``SettingsError`` where no task would be trained."""
+        if self.click_loss_weight == self.purchase_loss_weight == 0.0:
+            raise SettingsError(
+                "click_loss_weight and purchase_loss_weight are both 0, so nothing would be trained: "
+                "give one of them a weight above 0"
+            )
+
+    @property
+    def task_weights(self) -> dict[str, float]:
+        """What the loss gave the two tasks, as a model's manifest records it."""
+        return {
+            "click_loss_weight": self.click_loss_weight,
+            "purchase_loss_weight": self.purchase_loss_weight,
+        }
 
 
 def decode_config(data: bytes) -> ModelConfig:

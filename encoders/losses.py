@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 MASKED: Final = -1e9
+LEAST_WEIGHT: Final = 1e-12
+"""A batch whose tasks all have the weight 0 has the loss 0."""
 
 
 def softmax_loss(
@@ -20,7 +22,7 @@ def softmax_loss(
     """
     logits = (interests / temperature) @ items.T  # [k, n]
     losses = functional.cross_entropy(logits, targets, reduction="none")  # [k]
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).sum() / weights.sum().clamp(min=LEAST_WEIGHT)
 
 
 def sampled_softmax_loss(
@@ -43,4 +45,4 @@ def sampled_softmax_loss(
     negative = interests @ negative_items.T / temperature - negative_log_counts  # [k, s]
     logits = torch.cat([positive, negative.masked_fill(hits, MASKED)], dim=-1)  # [k, 1 + s]
     losses = torch.logsumexp(logits, dim=-1) - positive.squeeze(-1)  # [k]
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).sum() / weights.sum().clamp(min=LEAST_WEIGHT)

@@ -27,6 +27,7 @@ from encoders.checkpoint import (
 from encoders.config import EVENT_TYPE_SLOTS, TrainingConfig
 from encoders.distillation import Panel
 from encoders.domains import Domain, mixed, steps_of
+from encoders.errors import DataError
 from encoders.events import EventType
 from encoders.losses import sampled_softmax_loss, softmax_loss
 from encoders.progress import Progress
@@ -66,7 +67,10 @@ class Trainer:
     def __init__(
         self, towers: Towers, domains: Sequence[Domain], config: TrainingConfig, tuning: Tuning = EVERYTHING
     ) -> None:
-        """The first of ``domains`` gives the length of an epoch; all are validated on."""
+        """The first of ``domains`` gives the length of an epoch; all are validated on.
+
+        Raises ``DataError`` where every event of theirs is of a task whose weight is 0.
+        """
         self._towers, self._domains, self._config, self._tuning = towers, domains, config, tuning
         parameters = tuned_parameters(towers, tuning)
         self._optimizer = optimizer_of(parameters, config, tuning)
@@ -74,7 +78,7 @@ class Trainer:
         self._panel = Panel(towers, domains[0].white, config.seed) if tuning.distillation else None
         weights = torch.full((EVENT_TYPE_SLOTS,), config.click_loss_weight)
         weights[EventType.PURCHASE] = config.purchase_loss_weight
-        self._task_weights = weights
+        self._task_weights = _of_use(weights, domains)
         self._validation = Validation(domains, config.max_validation, config.max_length, config.seed)
         self._popularities = [domain.popularity for domain in domains]
         self._steps = sum(steps_of(domains, config.batch_size))
@@ -221,6 +225,17 @@ class Trainer:
             for array in (train.offsets, train.items, train.event_types, train.gaps, data.valid_targets):
                 digest.update(array.tobytes())
         return digest.hexdigest()
+
+
+def _of_use(weights: Tensor, domains: Sequence[Domain]) -> Tensor:
+    """The weights of the tasks, where the data have one that is trained."""
+    for train in (domain.data.train for domain in domains):
+        if not len(train.items) or weights[torch.from_numpy(train.event_types)].any():
+            return weights
+    raise DataError(
+        "every event is of a task of weight 0, so there is nothing to learn: raise click_loss_weight or "
+        "purchase_loss_weight"
+    )
 
 
 def _copy(towers: Towers) -> Tensors:

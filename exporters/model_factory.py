@@ -125,7 +125,7 @@ def pretrain(
     trainer = Trainer(towers, [Domain.of(towers.item, vectors, sequences)], training)
     outcome = trainer.run(checkpoint, progress, resume=resume, parent=version)
     written = (
-        _write_trained(out, folder, config, towers, sequences, len(items), outcome)
+        _write_trained(out, folder, config, towers, sequences, len(items), outcome, training)
         if outcome.improved
         else folder
     )
@@ -141,6 +141,7 @@ def _write_trained(
     sequences: TrainingSequences,
     items: int,
     outcome: Outcome,
+    training: TrainingConfig,
 ) -> Path:
     """Write a new version with the parent's text tower."""
     source = read_manifest(parent)
@@ -152,7 +153,7 @@ def _write_trained(
         "best_epoch": float(outcome.best_epoch),
         "epochs": float(outcome.epochs),
     }
-    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    metrics = {name: value for name, value in metrics.items() if np.isfinite(value)} | training.task_weights
     data = DataWindow.of(sequences, items)
 
     def build(folder: Path) -> ModelFacts:

@@ -89,14 +89,16 @@ def pretrain_sources(
             write_sample(folder, of)
             write_default_ranker(folder) if ranker is None else write_ranker(ranker, folder)
             changed = changed_parts(whole, untrained_towers(config, shared))
-            return _facts(text, sources, outcome, (*changed, *([] if ranker is None else ["ranker"])))
+            trained = (*changed, *([] if ranker is None else ["ranker"]))
+            return _facts(text, sources, outcome, training, trained)
 
         rows: list[RankingRows] = []
         for source, adaptor, of in zip(sources, adaptors, vectors):
             if source.ranking is not None:
                 own = partial(write, whole=new_towers(adaptor, towers.user, 0.0), of=of, ranker=None)
                 folder = write_model(scratch / f"source-{len(rows)}", own, name=config.name)
-                rows.append(source.ranking(load_model(folder, threads=training.threads), of))
+                found = source.ranking(load_model(folder, threads=training.threads), of)
+                rows.append(found.without(("factors",)))  # they are of one shop's items
         settings = RankerConfig(seed=training.seed, threads=training.threads)
         ranker = train_ranker(rows, settings, progress).ranker if rows else None
         written = write_model(
@@ -132,7 +134,11 @@ def _train(
 
 
 def _facts(
-    text: tuple[str, str], sources: Sequence[Source], outcome: Outcome, trained: tuple[str, ...]
+    text: tuple[str, str],
+    sources: Sequence[Source],
+    outcome: Outcome,
+    training: TrainingConfig,
+    trained: tuple[str, ...],
 ) -> ModelFacts:
     metrics = {
         "validation_ndcg_at_10": outcome.ndcg_at_10,
@@ -151,5 +157,6 @@ def _facts(
             items=sum(len(source.items) for source in sources),
             interactions=sum(source.sequences.interactions for source in sources),
         ),
-        metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
+        metrics={name: value for name, value in metrics.items() if np.isfinite(value)}
+        | training.task_weights,
     )

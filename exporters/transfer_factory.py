@@ -121,7 +121,7 @@ def transfer(
     if domain == "same" and not best.towers.changed and not best.ranker.improved:
         written = folder
     else:
-        written = _write(out, best, folder, config, vectors, sequences, policy, domain)
+        written = _write(out, best, folder, config, vectors, sequences, policy, domain, training)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return written
 
@@ -217,11 +217,14 @@ def _write(
     sequences: TrainingSequences,
     policy: Policy,
     domain: TargetDomain,
+    training: TrainingConfig,
 ) -> Path:
     tuned, ranker = system.towers, system.ranker
     trained = (*tuned.changed, *(["ranker"] if ranker.improved else []))
     metrics = tuned.metrics | alignment_metrics(parent, vectors, tuned.towers.item)
     metrics |= _inherited(parent, tuned.changed)
+    if policy != "zero-shot":
+        metrics |= training.task_weights
     if ranker.rows:
         metrics |= {"ranker_rows": float(ranker.rows)}
     if np.isfinite(ranker.after):
@@ -235,7 +238,7 @@ def _write(
         (folder / "metrics.json").write_bytes(msgspec.json.encode(metrics, order="sorted"))
         (folder / REPORT).write_bytes(msgspec.json.encode(report_of(tuned.outcomes, ranker, policy, domain)))
         if ranker.ranker is not None:
-            write_ranker(ranker.ranker, folder)
+            write_ranker(ranker.ranker, folder, None if system.rows is None else system.rows.factors)
         return msgspec.structs.replace(
             facts,
             parent=None if policy in FROM_NOTHING else facts.parent,

@@ -246,6 +246,8 @@ class TrainerSettings(Section):
         "adaptor-then-all", description="Which parts of the parent are tuned."
     )
     epochs: int = Field(15, ge=1, le=1_000, description="At most; training stops when it no longer helps.")
+    click_loss_weight: Weight = Field(1.0, description="Of the next click in the loss; 0 does not train it.")
+    purchase_loss_weight: Weight = Field(3.0, description="Of the next purchase in the loss, likewise.")
     threads: int = Field(1, ge=1, description="CPU threads of training.")
     ranker_rows: int = Field(4_000, ge=20, le=1_000_000, description="Questions the ranker is tuned on.")
     max_events: int = Field(200_000, ge=100, le=10_000_000, description="Newest of the window that are kept.")
@@ -277,6 +279,12 @@ class TrainerSettings(Section):
     keep_rejected: bool = Field(False, description="Keep a rejected version's folder beside its report.")
     host: str = Field("127.0.0.1", description="Of /metrics; loopback unless told otherwise.")
     port: int = Field(8081, ge=0, le=65_535, description="0 takes a free one and logs it.")
+
+    @model_validator(mode="after")
+    def _a_task_is_trained(self) -> Self:
+        if self.click_loss_weight == self.purchase_loss_weight == 0:
+            raise ValueError("click_loss_weight and purchase_loss_weight are both 0: nothing to train")
+        return self
 
 
 Detector = Literal[

@@ -15,6 +15,7 @@ from encoders.batching import TrainingSequences, from_interactions, from_leave_o
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.datasets import NAMES, Dataset, load
 from encoders.errors import SettingsError
+from streams.cli.loss_weights import loss_weights
 from streams.cli.model import PATH, print_model
 from streams.cli.training_progress import TrainingBar, import_factory
 from streams.cli.until import UNTIL, dataset_until, past_of
@@ -52,6 +53,7 @@ DEFAULTS = TrainingConfig()
     show_default=True,
     help="Users of each --source that the ranker learns from.",
 )
+@loss_weights
 @click.option("--seed", type=int, default=DEFAULTS.seed, show_default=True, help="Same seed, same weights.")
 @click.option("--threads", type=click.IntRange(1), default=DEFAULTS.threads, show_default=True, help="CPU.")
 @click.option("--resume", is_flag=True, help="Go on after the last whole epoch of an interrupted run.")
@@ -66,6 +68,8 @@ def pretrain(
     text_model: str | None,
     epochs: int,
     rows: int,
+    click_loss_weight: float,
+    purchase_loss_weight: float,
     seed: int,
     threads: int,
     resume: bool,
@@ -89,7 +93,13 @@ def pretrain(
     if (dataset is None) == (not sources):
         raise SettingsError("name one --dataset, or several --source")
     factory = import_factory()
-    training = TrainingConfig(epochs=epochs, seed=seed, threads=threads)
+    training = TrainingConfig(
+        epochs=epochs,
+        seed=seed,
+        threads=threads,
+        click_loss_weight=click_loss_weight,
+        purchase_loss_weight=purchase_loss_weight,
+    )
     if dataset is None:
         if parent is not None:
             raise SettingsError("--source makes a new model: use `freshet transfer` to go on from one")

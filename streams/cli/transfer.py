@@ -15,6 +15,7 @@ from encoders.config import TrainingConfig
 from encoders.datasets import NAMES, Dataset, load
 from encoders.errors import DataError
 from encoders.evaluation.learning_curve import sampled
+from streams.cli.loss_weights import loss_weights
 from streams.cli.model import PATH, print_model
 from streams.cli.pretrain import training_sequences
 from streams.cli.training_progress import TrainingBar, import_factory
@@ -56,6 +57,7 @@ DEFAULTS = TrainingConfig()
     help="Of the training steps, with --replay.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=DEFAULTS.epochs, show_default=True, help="At most.")
+@loss_weights
 @click.option("--seed", type=int, default=DEFAULTS.seed, show_default=True, help="Same seed, same weights.")
 @click.option("--threads", type=click.IntRange(1), default=DEFAULTS.threads, show_default=True, help="CPU.")
 @click.option("--resume", is_flag=True, help="Go on after the last whole epoch of an interrupted run.")
@@ -70,6 +72,8 @@ def transfer(
     replay: tuple[str, str] | None,
     replay_share: float,
     epochs: int,
+    click_loss_weight: float,
+    purchase_loss_weight: float,
     seed: int,
     threads: int,
     resume: bool,
@@ -93,7 +97,14 @@ def transfer(
     data = _limited(load(name, Path(path)), interactions, seed)
     import_factory()
     factory = importlib.import_module("exporters.transfer_factory")
-    training = TrainingConfig(epochs=epochs, seed=seed, threads=threads, replay_share=replay_share)
+    training = TrainingConfig(
+        epochs=epochs,
+        seed=seed,
+        threads=threads,
+        replay_share=replay_share,
+        click_loss_weight=click_loss_weight,
+        purchase_loss_weight=purchase_loss_weight,
+    )
     source = None
     if replay is not None:
         shop = load(replay[0], Path(replay[1]))

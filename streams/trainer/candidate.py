@@ -60,7 +60,12 @@ def train_candidate(
         window.items,
         out,
         settings.policy,
-        TrainingConfig(epochs=settings.epochs, threads=settings.threads),
+        TrainingConfig(
+            epochs=settings.epochs,
+            threads=settings.threads,
+            click_loss_weight=settings.click_loss_weight,
+            purchase_loss_weight=settings.purchase_loss_weight,
+        ),
         domain="same",
         replay=_older(window.older, index),
         ranking=ranking,

@@ -12,7 +12,7 @@ from encoders.batching import TrainingSequences, sequences_of
 from encoders.checkpoint import Checkpoint
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.domains import Domain
-from encoders.errors import ModelCorrupt, SettingsError
+from encoders.errors import DataError, ModelCorrupt, SettingsError
 from encoders.events import EventType
 from encoders.torch_context import seeded
 from encoders.towers import ItemTower, Towers, UserTower, new_towers
@@ -48,6 +48,18 @@ def noise(users: int) -> TrainingSequences:
     return TrainingSequences(
         sequences_of(histories), sequences_of([h[:3] for h in later]), np.array([h[3] for h in later])
     )
+
+
+def two_tasks(after: int = 2) -> TrainingSequences:
+    """After each item half of the users click the next one and half buy the one ``after`` steps on; asked is
+    what is bought two steps on."""
+    starts = np.random.default_rng(1).integers(0, ITEMS, 300)
+    kinds = np.arange(300) % 2
+    steps = np.where(kinds == EventType.PURCHASE, after, 1)
+    whole = sequences_of([[int(s), int(s + step) % ITEMS] for s, step in zip(starts, steps, strict=True)])
+    types = np.stack([np.zeros_like(kinds), kinds], axis=1).reshape(-1)
+    held = sequences_of([[item] for item in range(ITEMS)], EventType.CLICK)
+    return TrainingSequences(replace(whole, event_types=types), held, (np.arange(ITEMS) + 2) % ITEMS)
 
 
 def towers() -> Towers:
@@ -92,19 +104,38 @@ def test_training_learns_what_texts_do_not_say(tmp_path: Path) -> None:
 
 
 def test_the_weights_of_the_tasks_decide_which_next_item_comes_first(tmp_path: Path) -> None:
-    """After each item half of the users click the next one and half buy the one after that."""
-    starts = np.random.default_rng(1).integers(0, ITEMS, 300)
-    kinds = np.arange(300) % 2
-    whole = sequences_of([[int(s), int(s + 1 + kind) % ITEMS] for s, kind in zip(starts, kinds, strict=True)])
-    types = np.stack([np.zeros_like(kinds), kinds], axis=1).reshape(-1)
-    held = sequences_of([[item] for item in range(ITEMS)], EventType.CLICK)
-    bought = (np.arange(ITEMS) + 2) % ITEMS
-    data = TrainingSequences(replace(whole, event_types=types), held, bought)
     clicks, purchases = (
-        train(tmp_path / str(weight), data, epochs=12, patience=12, purchase_loss_weight=weight)[1].curve[-1]
+        train(tmp_path / str(weight), two_tasks(), epochs=12, patience=12, purchase_loss_weight=weight)[
+            1
+        ].curve[-1]
         for weight in (0.05, 20.0)
     )
     assert purchases > clicks + 0.1
+
+
+def test_what_is_bought_changes_nothing_where_the_next_purchase_has_no_weight(tmp_path: Path) -> None:
+    def curve(after: int, weight: float) -> tuple[float, ...]:
+        folder = tmp_path / f"{after}-{weight}"
+        return train(folder, two_tasks(after), patience=4, purchase_loss_weight=weight)[1].curve
+
+    assert curve(2, 0.0) == curve(9, 0.0)
+    assert curve(2, 0.1) != curve(9, 0.1)
+
+
+def test_a_batch_of_a_task_without_weight_moves_nothing(tmp_path: Path) -> None:
+    """Batches of two rows: some have purchases alone."""
+    _, outcome = train(tmp_path, two_tasks(), epochs=1, batch_size=2, purchase_loss_weight=0.0)
+    assert np.isfinite(outcome.curve).all()
+
+
+def test_data_of_a_task_without_weight_are_nothing_to_learn_from(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="purchase_loss_weight"):
+        train(tmp_path, walks(20), purchase_loss_weight=0.0)
+
+
+def test_one_task_needs_a_weight() -> None:
+    with pytest.raises(SettingsError, match="both 0"):
+        TrainingConfig(click_loss_weight=0.0, purchase_loss_weight=0.0)
 
 
 def test_where_there_is_nothing_to_learn_the_start_is_kept(tmp_path: Path) -> None:

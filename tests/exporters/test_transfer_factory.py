@@ -120,6 +120,7 @@ def test_the_report_holds_every_stage(tuned: Path) -> None:
 def test_what_is_kept_is_better_than_the_untrained_profile_on_validation(tuned: Path) -> None:
     metrics = read_manifest(tuned).metrics
     assert metrics["validation_ndcg_at_10"] > metrics["untrained_validation_ndcg_at_10"]
+    assert TRAINING.task_weights.items() <= metrics.items()
 
 
 @pytest.mark.parametrize(("without_them", "kept"), [(1.0, False), (0.0, True)])

@@ -306,3 +306,9 @@ class TestScenarios:
     def test_rules_can_be_shown(self, tmp_path: Path) -> None:
         text = '[scenarios.sale]\nfilters = [{field = "price", max = 5}]\n'
         assert '"max":5' in load_settings(write(tmp_path / "f.toml", text)).model_dump_json()
+
+
+def test_a_trainer_without_a_task_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "f.toml", "[trainer]\nclick_loss_weight = 0\npurchase_loss_weight = 0\n")
+    with pytest.raises(SettingsError, match="nothing to train"):
+        load_settings(file)

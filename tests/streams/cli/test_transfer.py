@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from encoders.datasets import Dataset, LeaveOneOut
@@ -63,3 +65,16 @@ def test_a_size_that_is_none_is_named() -> None:
 def test_pretraining_wants_one_data_set_or_several_sources() -> None:
     result = CliRunner().invoke(cli, ["pretrain", "--out", "models"])
     assert isinstance(result.exception, SettingsError)
+
+
+@pytest.mark.parametrize("command", ["pretrain", "transfer"])
+def test_no_weight_for_either_task_is_refused_before_anything_is_trained(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"streams.cli.{command}.load", lambda name, path: data())
+    given = {"pretrain": [], "transfer": ["--from", "models"]}[command]
+    weights = ["--click-loss-weight", "0", "--purchase-loss-weight", "0"]
+    named = ["--dataset", "unisrec", "d", "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli, [command, *given, *named, *weights])
+    assert isinstance(result.exception, SettingsError)
+    assert "above 0" in str(result.exception)

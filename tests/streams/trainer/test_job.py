@@ -31,3 +31,13 @@ def test_a_candidate_whose_export_differs_is_rejected_with_a_report(
     assert verdict.report is not None
     assert [check.name for check in verdict.report.failed] == ["computes"]
     assert (verdict.status, verdict.candidate, verdict.report.champion) == ("rejected", "", champion.name)
+
+
+def test_a_window_of_clicks_alone_is_refused_where_clicks_are_not_trained(
+    untrained_model: Path, tmp_path: Path
+) -> None:
+    bounds = TrainerSettings(models=tmp_path, min_events=10, click_loss_weight=0.0)
+    champion, settings = resolve_model(untrained_model), Settings(trainer=bounds)
+    verdict = job.train(champion, lambda: WINDOW, tmp_path / "work", settings, no_progress)
+    assert verdict.status == "refused"
+    assert "raise click_loss_weight" in verdict.sentence
