@@ -62,6 +62,18 @@ class ReleasingShop(Shop):
         }
         self.producer.send("clicks", user.encode(), json.dumps(event).encode())
 
+    def click_until_it_serves(self, version: str) -> None:
+        turn = 0
+        while not self.serves(version):
+            turn += 1
+            assert turn < 300, self.worker.tail()
+            self.click(f"user-{turn % 20}", turn % 200)
+            self.producer.flush()
+            time.sleep(0.05)
+
+    def reencoded(self) -> float:
+        return float(self.worker.metrics().partition("\nfreshet_reencoded_users_total ")[2].partition("\n")[0])
+
     def serves(self, version: str) -> bool:
         return f'model_version="{version}",role="champion"' in self.worker.metrics()
 
@@ -128,13 +140,7 @@ def test_a_released_version_takes_over_while_events_come(shop: ReleasingShop) ->
     assert shop.freshet("models", "list", "--json")["release"] is None
     released = shop.freshet("models", "promote", SECOND, "--json")
     assert (released["champion"]["version"], released["lineage"]) == (SECOND, [FIRST])
-    turn = 0
-    while not shop.serves(SECOND):
-        turn += 1
-        assert turn < 300, shop.worker.tail()
-        shop.click(f"user-{turn % 20}", turn % 200)
-        shop.producer.flush()
-        time.sleep(0.05)
+    shop.click_until_it_serves(SECOND)
     for number in range(20):
         shop.click(f"user-{number}", (number + 7) % 200)
     shop.settle("clicks")
@@ -160,6 +166,41 @@ def test_a_rollback_takes_effect_within_seconds(shop: ReleasingShop) -> None:
     shop.click("user-1", 50)
     shop.settle("clicks")
     assert shop.versions("user-1")[-1] == FIRST
+    assert answered_events(shop, "user-1") == shop.sent["user-1"]
+
+
+@pytest.fixture(scope="module")
+def small(shop: ReleasingShop) -> Path:
+    """The version that serves, distilled to half of its dimensions."""
+    from exporters.distilled_model import distill
+
+    texts = [item.text for item in ITEMS]
+    return distill(shop.models / FIRST, texts, shop.models, dim=64, steps=5, least_overlap=0.0)
+
+
+def test_a_distilled_version_takes_over_and_users_go_on_from_their_histories(
+    shop: ReleasingShop, small: Path
+) -> None:
+    before = shop.reencoded()
+    shop.freshet("models", "promote", small.name, "--json")
+    shop.click_until_it_serves(small.name)
+    for number in range(20):
+        shop.click(f"user-{number}", (number + 3) % 200)
+    shop.settle("clicks")
+    assert {shop.versions(f"user-{number}")[-1] for number in range(20)} == {small.name}
+    metrics = shop.worker.metrics()
+    assert f'freshet_model_info{{dim="64",model_version="{small.name}",role="champion"}} 1.0' in metrics
+    assert f"freshet_known_items {len(ITEMS)}.0" in metrics
+    assert shop.reencoded() >= before + 20  # some came again before the swap, too
+    assert answered_events(shop, "user-1") == shop.sent["user-1"]
+
+
+def test_a_rollback_leads_back_to_the_larger_version(shop: ReleasingShop, small: Path) -> None:
+    shop.freshet("models", "rollback", "--json")
+    wait_for(lambda: shop.serves(FIRST))
+    shop.click("user-1", 60)
+    shop.settle("clicks")
+    assert shop.versions("user-1")[-2:] == [small.name, FIRST]
     assert answered_events(shop, "user-1") == shop.sent["user-1"]
 
 
