@@ -1,4 +1,4 @@
-"""What users did with every item, as arrays that grow with the stream: neighbours, totals, popularity.
+"""What users did with every item, as arrays that grow with the stream: neighbours, totals, counts.
 
 Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009): what is counted at time t is
 added as ``value * 2 ** ((t - landmark) / half_life)``, so that nothing is touched as time passes and late
@@ -9,6 +9,7 @@ arrays does it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from encoders.covisitation import Neighbours
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Kind = TypeVar("Kind", bound=np.generic)
 
 FIRST_CAPACITY = 1_024
 RELANDMARK_SECONDS = DAY_SECONDS
@@ -48,6 +50,20 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Events on items, e of them."""
+
+    rows: Integers
+    strengths: Doubles
+    """What each counts; 1 is a click."""
+    seconds: Doubles
+    bought: Doubles
+    """The strengths again of purchases, 0 of other events."""
+    places: Integers
+    """How many events each one's user had before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """What is known of one item, as of ``Evidence.landmark``."""
 
@@ -58,9 +74,14 @@ class Row:
     total: float
     popularity: float
     recent: float
+    bought: float = 0.0
+    """The part of ``popularity`` that purchases gave."""
+    depth: float = 0.0
+    """Sum of ln(1 + place) of the events in their users' histories, weighed like ``popularity``."""
 
 
 NOTHING = Row(np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 0.0, 0.0)
+SUMS = ("totals", "popularity", "recent", "bought", "depth")
 """The row of an item that nobody has turned to yet."""
 
 
@@ -78,22 +99,27 @@ class Evidence:
         """Seconds of the latest event that was counted."""
         self._items = np.zeros((0, width), np.int32)
         self._weights = np.zeros((0, width), np.float32)
-        self._totals = np.zeros(0, np.float32)
-        self._popularity = np.zeros(0, np.float32)
-        self._recent = np.zeros(0, np.float32)
+        self._sums = {name: np.zeros(0, np.float32) for name in SUMS}
 
     def grow(self, n: int) -> None:
         """Make room for rows below ``n``."""
-        if n > len(self._totals):
-            self._reserve(max(n, 2 * len(self._totals), FIRST_CAPACITY))
+        if n > len(self._weights):
+            self._reserve(max(n, 2 * len(self._weights), FIRST_CAPACITY))
         self.n = max(self.n, n)
 
-    def count(self, rows: Integers, strengths: Doubles, seconds: Doubles) -> None:
-        """Count events on ``rows`` [e] with their ``strengths`` [e] (1 is a click) towards popularity."""
-        self._advance(seconds)
-        ages = seconds - self.landmark
-        np.add.at(self._popularity, rows, strengths * np.exp2(ages / self.half_lives.popularity))
-        np.add.at(self._recent, rows, strengths * np.exp2(ages / self.half_lives.recent))
+    def count(self, events: Counted) -> None:
+        """Count events towards their items' popularity, and towards what kind of events it is made of."""
+        self._advance(events.seconds)
+        ages = events.seconds - self.landmark
+        fresh = np.exp2(ages / self.half_lives.popularity)
+        added = {
+            "popularity": events.strengths * fresh,
+            "recent": events.strengths * np.exp2(ages / self.half_lives.recent),
+            "bought": events.bought * fresh,
+            "depth": events.strengths * fresh * np.log1p(events.places),
+        }
+        for name, values in added.items():
+            np.add.at(self._sums[name], events.rows, values)
 
     def add(self, entries: Entries) -> None:
         """Merge entries into the lists; each list keeps its ``width`` strongest."""
@@ -101,7 +127,7 @@ class Evidence:
             return
         self._advance(entries.seconds)
         fresh = np.exp2((entries.seconds - self.landmark) / self.half_lives.pairs)
-        np.add.at(self._totals, entries.rows, entries.received * fresh)
+        np.add.at(self._sums["totals"], entries.rows, entries.received * fresh)
         self._merge(entries.rows, entries.neighbours, entries.weights * fresh)
 
     def neighbours(self) -> Neighbours:
@@ -112,16 +138,28 @@ class Evidence:
             offsets,
             self._items[:n].reshape(-1),  # type: ignore[arg-type]  # half the memory of int64
             self._weights[:n].reshape(-1),
-            self._totals[:n],
+            self._sums["totals"][:n],
         )
 
     def popularity(self, seconds: float) -> Floats:
         """[n]: events decayed over days, as of a time."""
-        return self._as_of(self._popularity, self.half_lives.popularity, seconds)
+        return self._as_of("popularity", seconds)
 
     def recent(self, seconds: float) -> Floats:
         """[n]: events decayed over hours, as of a time."""
-        return self._as_of(self._recent, self.half_lives.recent, seconds)
+        return self._as_of("recent", seconds)
+
+    def bought(self, seconds: float) -> Floats:
+        """[n]: the part of ``popularity`` that purchases gave."""
+        return self._as_of("bought", seconds)
+
+    def depth(self) -> Floats:
+        """[n]: mean of ln(1 + events that a user had before he turned to the item); 0 where nobody did."""
+        popularity = self._sums["popularity"][: self.n]
+        depth: Floats = np.divide(
+            self._sums["depth"][: self.n], popularity, out=np.zeros_like(popularity), where=popularity > 0
+        )
+        return depth
 
     def row(self, i: int) -> Row:
         """What is known of one item."""
@@ -129,9 +167,7 @@ class Evidence:
         return Row(
             self._items[i, :m].astype(np.int64),
             self._weights[i, :m].copy(),
-            float(self._totals[i]),
-            float(self._popularity[i]),
-            float(self._recent[i]),
+            *(float(self._sums[name][i]) for name in SUMS),
         )
 
     def put(self, i: int, row: Row, landmark: float) -> None:
@@ -143,9 +179,8 @@ class Evidence:
         self._clear(np.array([i]))
         self._items[i, :m] = row.neighbours[best]
         self._weights[i, :m] = row.weights[best] * 2.0 ** (age / self.half_lives.pairs)
-        self._totals[i] = row.total * 2.0 ** (age / self.half_lives.pairs)
-        self._popularity[i] = row.popularity * 2.0 ** (age / self.half_lives.popularity)
-        self._recent[i] = row.recent * 2.0 ** (age / self.half_lives.recent)
+        for name, value in zip(SUMS, (row.total, row.popularity, row.recent, row.bought, row.depth)):
+            self._sums[name][i] = value * 2.0 ** (age / self._half_life(name))
 
     def copy_from(self, other: Evidence, rows: Integers) -> None:
         """Know what ``other`` knows, and nothing else: its row i is ``rows[i]`` here, -1 where not here."""
@@ -160,10 +195,9 @@ class Evidence:
             items, weights = np.take_along_axis(items, order, 1), np.take_along_axis(weights, order, 1)
             items = np.where(items < 0, to[:, None], items)
         self._items[to], self._weights[to] = items, weights
-        for name in ("_totals", "_popularity", "_recent"):
-            values = getattr(self, name)
+        for name, values in self._sums.items():
             values[: self.n] = 0.0
-            values[to] = getattr(other, name)[here]
+            values[to] = other._sums[name][here]
 
     def _merge(self, rows: Integers, neighbours: Integers, weights: Doubles) -> None:
         touched = np.unique(rows)
@@ -185,9 +219,14 @@ class Evidence:
         self._items[rows] = rows[:, None]
         self._weights[rows] = 0.0
 
-    def _as_of(self, values: Floats, half_life: float, seconds: float) -> Floats:
-        scaled: Floats = values[: self.n] * np.float32(2.0 ** ((self.landmark - seconds) / half_life))
+    def _as_of(self, name: str, seconds: float) -> Floats:
+        decay = 2.0 ** ((self.landmark - seconds) / self._half_life(name))
+        scaled: Floats = self._sums[name][: self.n] * np.float32(decay)
         return scaled
+
+    def _half_life(self, name: str) -> float:
+        lives = self.half_lives
+        return {"totals": lives.pairs, "recent": lives.recent}.get(name, lives.popularity)
 
     def _advance(self, seconds: Doubles) -> None:
         """Follow the latest event; before it is far ahead of the landmark, values are scaled to it."""
@@ -195,19 +234,19 @@ class Evidence:
         if self.latest - self.landmark <= RELANDMARK_SECONDS:
             return
         age, self.landmark = self.landmark - self.latest, self.latest
-        for values, half_life in (
-            (self._weights, self.half_lives.pairs),
-            (self._totals, self.half_lives.pairs),
-            (self._popularity, self.half_lives.popularity),
-            (self._recent, self.half_lives.recent),
-        ):
-            values *= np.float32(2.0 ** (age / half_life))
+        self._weights *= np.float32(2.0 ** (age / self.half_lives.pairs))
+        for name, values in self._sums.items():
+            values *= np.float32(2.0 ** (age / self._half_life(name)))
 
     def _reserve(self, capacity: int) -> None:
-        old = len(self._totals)
-        for name in ("_items", "_weights", "_totals", "_popularity", "_recent"):
-            values = getattr(self, name)
-            grown = np.zeros((capacity, *values.shape[1:]), values.dtype)
-            grown[:old] = values
-            setattr(self, name, grown)
+        old = len(self._weights)
+        self._items, self._weights = _grown(self._items, capacity), _grown(self._weights, capacity)
+        self._sums = {name: _grown(values, capacity) for name, values in self._sums.items()}
         self._items[old:] = np.arange(old, capacity, dtype=np.int32)[:, None]
+
+
+def _grown(values: npt.NDArray[Kind], capacity: int) -> npt.NDArray[Kind]:
+    """With zeros behind, up to ``capacity`` rows."""
+    grown = np.zeros((capacity, *values.shape[1:]), values.dtype)
+    grown[: len(values)] = values
+    return grown

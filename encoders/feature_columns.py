@@ -10,25 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from encoders.covisitation import scale_of
-from encoders.feature_inputs import (
-    DETAILED,
-    FAST,
-    LONG,
-    MAX_HISTORY,
-    PADDING,
-    SHARPNESS,
-    SLOW,
-    SLOWEST,
-    Catalogue,
-    Floats,
-    Histories,
-    Integers,
-    Mask,
-)
+from encoders.events import EventType
+from encoders.feature_inputs import FOLD_DECAY, FOLDED, SHARPNESS, Floats, Integers, Mask
+from encoders.feature_question import Question
 
-MILD = 0.25
-"""Power of the totals in most columns; ½ is the cosine."""
 HOURS = 24.0
 MINUTES = 1_440.0
 HAD_DECAY = 0.995
@@ -36,93 +21,15 @@ HAD_DECAY = 0.995
 TEN = np.float32(10.0)
 
 
-class Question:
-    """Candidates of b users with what several columns share."""
-
-    def __init__(
-        self, histories: Histories, interests: Floats, candidates: Integers, catalogue: Catalogue
-    ) -> None:
-        self.catalogue, self.interests = catalogue, interests
-        self.whole = histories.newest(MAX_HISTORY)
-        newest = histories.newest(DETAILED)
-        self.items, self.weights = newest.items, newest.weights  # [b, t]
-        self.real: Mask = candidates != PADDING  # [b, c]
-        self.safe: Integers = np.where(self.real, candidates, 0)
-        self.vectors = catalogue.vectors[self.safe]  # [b, c, d]
-        self.present: Floats = (self.weights > 0).astype(np.float32)  # [b, t]
-        places = np.arange(self.items.shape[1], dtype=np.float32)  # 0 is the newest
-        self.slow: Floats = self.weights * np.float32(SLOW) ** places
-        self.fast: Floats = self.weights * np.float32(FAST) ** places
-        self.similar: Floats = catalogue.vectors[self.items] @ self.vectors.transpose(0, 2, 1)  # [b, t, c]
-        self.slots = Slots(candidates, len(catalogue.vectors))
-        self._visits()
-
-    @property
-    def decayed_similar(self) -> Floats:
-        """[b, t, c]"""
-        return self.slow[:, :, None] * self.similar
-
-    @property
-    def decayed_together(self) -> Floats:
-        """[b, t, c]"""
-        return self.slow[:, :, None] * self.each
-
-    def _visits(self) -> None:
-        """Weights as counted and normalised of each candidate among each event's neighbours, [b, t, c], and
-        both long sums, [b, c]."""
-        neighbours, long = self.catalogue.neighbours, self.whole.newest(LONG)
-        b, t, c = self.similar.shape
-        rows, places = np.nonzero(long.weights)
-        at, owner = neighbours.entries(long.items[rows, places])
-        owner, at, slots = self.slots.of(rows, owner, neighbours.items[at], at)
-        weights, rows, places = neighbours.weights[at], rows[owner], places[owner]
-        totals = neighbours.totals
-        scale, self.scale_to = scale_of(totals[long.items], MILD), scale_of(totals[self.safe], MILD)
-        decayed = weights * long.weights[rows, places] * np.float32(SLOWEST) ** places
-        cosine = decayed * scale[rows, places] ** 2
-        flat = rows * c + slots
-        self.long_weight: Floats = np.bincount(flat, decayed, b * c).reshape(b, c).astype(np.float32)
-        long_cosine: Floats = np.bincount(flat, cosine, b * c).reshape(b, c).astype(np.float32)
-        self.long_cosine = long_cosine * self.scale_to**2
-        near = places < t
-        self.visited = np.zeros((b, t, c), np.float32)
-        self.visited.reshape(-1)[(rows[near] * t + places[near]) * c + slots[near]] = weights[near]
-        self.scale = scale[:, :t]
-        self.each = self.visited * self.scale[:, :, None]
-        self.each *= self.scale_to[:, None, :]
-
-
-class Slots:
-    """Where an item stands among a user's candidates."""
-
-    def __init__(self, candidates: Integers, n: int) -> None:
-        self._b, self._c = candidates.shape
-        self._n = n
-        rows, slots = np.nonzero(candidates != PADDING)
-        self._slot_of = np.empty(self._b * n, np.int32)  # never cleared: a look-up is checked instead
-        self._slot_of[rows * n + candidates[rows, slots]] = slots
-        self._candidates = candidates
-
-    def of(
-        self, rows: Integers, owner: Integers, items: Integers, carried: Integers
-    ) -> tuple[Integers, Integers, Integers]:
-        """Of entries [e] that belong to users ``rows[owner]``, those whose item is a candidate: their owner,
-        what else they carry, and the slot, [found] each.
-        """
-        users = rows[owner]
-        slots = self._slot_of[users * self._n + items]
-        np.clip(slots, 0, self._c - 1, out=slots)
-        found = np.flatnonzero(self._candidates[users, slots] == items)
-        return owner[found], carried[found], slots[found].astype(np.int64)
-
-
 def columns(q: Question) -> Iterator[Floats]:
     """Every column [b, c], in the order of ``FEATURES``."""
     yield from _dense(q)
     yield from _covisitation(q)
+    yield from _factors(q)
     yield from _popularity(q)
     yield from _content(q)
     yield from _repeat(q)
+    yield from _behaviour(q)
     yield from _user(q)
 
 
@@ -161,6 +68,20 @@ def _covisitation(q: Question) -> Iterator[Floats]:
     yield _like_others(q.vectors, relative)
 
 
+def _factors(q: Question) -> Iterator[Floats]:
+    factors, none = q.catalogue.factors, np.zeros(q.safe.shape, np.float32)
+    if factors is None:
+        yield from (none, none, none)
+        return
+    newest = q.whole.newest(FOLDED)
+    weights = newest.weights * np.float32(FOLD_DECAY) ** np.arange(newest.items.shape[1], dtype=np.float32)
+    users = weights[:, None, :] @ factors[newest.items]  # [b, 1, f]
+    scores: Floats = np.maximum((factors[q.safe] @ users.transpose(0, 2, 1))[:, :, 0], 0.0)
+    yield np.log(scores + np.float32(1e-4))
+    yield _over(scores, scores.max(axis=1, keepdims=True))
+    yield _place(scores, q.real)
+
+
 def _popularity(q: Question) -> Iterator[Floats]:
     counts, recent = q.catalogue.popularity, q.catalogue.recent
     none = np.zeros(q.safe.shape, np.float32)
@@ -175,10 +96,13 @@ def _popularity(q: Question) -> Iterator[Floats]:
 
 
 def _content(q: Question) -> Iterator[Floats]:
-    none, ages = np.zeros(q.safe.shape, np.float32), q.catalogue.ages
+    none, ages, depth = np.zeros(q.safe.shape, np.float32), q.catalogue.ages, q.catalogue.depth
     yield none if q.catalogue.categories is None else _category(q, q.catalogue.categories)
     yield none if q.catalogue.prices is None else _price(q, q.catalogue.prices)
     yield none if ages is None else np.log1p(np.maximum(ages[q.safe], 0.0) * HOURS)
+    # Whether people come to the item early or late, and whether this user is early or late.
+    yield none if depth is None else depth[q.safe]
+    yield none if depth is None else depth[q.safe] - np.log1p(q.lengths)[:, None]
 
 
 def _category(q: Question, categories: Integers) -> Floats:
@@ -202,12 +126,7 @@ def _price(q: Question, prices: Floats) -> Floats:
 def _repeat(q: Question) -> Iterator[Floats]:
     """What the user had of the candidate, by the whole history."""
     b, c = q.safe.shape
-    whole = q.whole
-    rows, places = np.nonzero(whole.weights)
-    entries = np.arange(len(rows))
-    _, entries, slots = q.slots.of(rows, entries, whole.items[rows, places], entries)
-    rows, places = rows[entries], places[entries]
-    flat = rows * c + slots
+    rows, places, flat = q.own
     near = places < q.items.shape[1]
     slow = np.bincount(flat[near], q.slow[rows[near], places[near]], b * c)
     had = np.bincount(flat, minlength=b * c).astype(np.float32)
@@ -215,12 +134,13 @@ def _repeat(q: Question) -> Iterator[Floats]:
     newly = np.bincount(flat[near], minlength=b * c) > 0
     for column in (newly, slow, np.log1p(had), lately):
         yield column.reshape(b, c).astype(np.float32)
-    yield from _when(q, rows, places, flat, had)
+    yield from _when(q, had)
 
 
-def _when(q: Question, rows: Integers, places: Integers, flat: Integers, had: Floats) -> Iterator[Floats]:
+def _when(q: Question, had: Floats) -> Iterator[Floats]:
     """How long ago the user had the candidate last and first, and the last against his usual gap."""
     b, c = q.safe.shape
+    rows, places, flat = q.own
     if q.whole.days is None:
         yield from np.zeros((3, b, c), np.float32)
         return
@@ -234,6 +154,29 @@ def _when(q: Question, rows: Integers, places: Integers, flat: Integers, had: Fl
     yield np.log1p(last / np.maximum(gap, 1.0)).reshape(b, c)
 
 
+def _behaviour(q: Question) -> Iterator[Floats]:
+    """What kind of events: of everybody with the candidate, of the user with it, and of the user."""
+    bought, none = q.catalogue.bought, np.zeros(q.safe.shape, np.float32)
+    popularity = q.catalogue.popularity[q.safe]
+    yield none if bought is None else np.log1p(bought[q.safe])
+    yield none if bought is None else _over(bought[q.safe], popularity)
+    types = q.whole.types
+    if types is None:
+        yield from np.zeros((4, *q.safe.shape), np.float32)
+        return
+    b, c = q.safe.shape
+    rows, places, flat = q.own
+    own = types[rows, places]
+    latest = np.full(b * c, -1)
+    latest[flat[::-1]] = own[::-1]  # the newest event is written last
+    yield np.log1p(np.bincount(flat, own == EventType.PURCHASE, b * c)).reshape(b, c).astype(np.float32)
+    yield (latest == EventType.CART).reshape(b, c).astype(np.float32)
+    real = q.whole.weights > 0
+    purchases = (types == EventType.PURCHASE) & real  # [b, t]
+    for column in (purchases[:, 0], purchases.sum(axis=1) / np.maximum(real.sum(axis=1), 1)):
+        yield np.broadcast_to(column.astype(np.float32)[:, None], q.safe.shape)
+
+
 def _user(q: Question) -> Iterator[Floats]:
     """The same for all candidates: what the other columns are to be read by."""
     whole = q.whole
@@ -241,8 +184,20 @@ def _user(q: Question) -> Iterator[Floats]:
     pause = np.zeros(len(count)) if whole.days is None else np.maximum(whole.days[:, 0], 0.0) * (count > 0)
     ordered = np.sort(np.where(whole.weights > 0, whole.items, -1), axis=1)
     again = ((np.diff(ordered, axis=1) == 0) & (ordered[:, 1:] >= 0)).sum(axis=1)
-    for column in (np.log1p(count), np.log1p(pause * MINUTES), again / np.maximum(count, 1)):
+    user = (np.log1p(q.lengths), np.log1p(pause * MINUTES), again / np.maximum(count, 1), *_session(q))
+    for column in user:
         yield np.broadcast_to(column.astype(np.float32)[:, None], q.safe.shape)
+
+
+def _session(q: Question) -> tuple[Floats, Floats]:
+    """The user's events of the last hour, and the seconds since the first of them: logarithms [b]."""
+    days, real = q.whole.days, q.whole.weights > 0
+    if days is None:
+        none = np.zeros(len(real), np.float32)
+        return none, none
+    lately = real & (days * HOURS < 1.0)  # [b, t]
+    since = np.where(lately, np.maximum(days, 0.0), 0.0).max(axis=1) * HOURS * 3_600.0
+    return np.log1p(lately.sum(axis=1)), np.log1p(since)
 
 
 def _like_others(vectors: Floats, weights: Floats) -> Floats:
@@ -277,5 +232,10 @@ def _place(values: Floats, real: Mask) -> Floats:
 
 def _shares(weights: Floats) -> Floats:
     """Weights [b, t] that add up to 1, or 0 where there are none."""
-    shares: Floats = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+    return _over(weights, weights.sum(axis=1, keepdims=True))
+
+
+def _over(values: Floats, whole: Floats) -> Floats:
+    """Parts of a whole, 0 of nothing."""
+    shares: Floats = (values / np.maximum(whole, 1e-9)).astype(np.float32)
     return shares

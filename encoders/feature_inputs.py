@@ -24,6 +24,8 @@ DETAILED: Final = 20
 """Newest events that are compared with every candidate, one by one."""
 LONG: Final = 50
 """Newest events whose neighbours count towards the long sums."""
+FOLDED: Final = 100
+"""Newest events that tell a user's place among the items' factors."""
 MAX_HISTORY: Final = 1_000
 """Newest events that features are made from: the older ones say what the user has had."""
 PADDING: Final = -1
@@ -31,6 +33,7 @@ PADDING: Final = -1
 SLOW: Final = 0.8
 FAST: Final = 0.5
 SLOWEST: Final = 0.95
+FOLD_DECAY: Final = 0.98
 """Factors on older evidence at each event."""
 SHARPNESS: Final = 10.0
 """Of the soft maximum of similarities: between mean (0) and maximum (infinite)."""
@@ -61,10 +64,12 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "covisited_long_weight",
         "like_covisited",
     ),
+    "factors": ("factored", "factored_relative", "factored_place"),
     "popularity": ("popularity", "popularity_relative", "trend", "recent", "quiet"),
-    "content": ("category", "price", "age"),
+    "content": ("category", "price", "age", "depth", "depth_ahead"),
     "repeat": ("seen", "seen_lately", "had", "had_lately", "had_days", "had_first_days", "had_due"),
-    "user": ("history", "pause", "repeats"),
+    "behaviour": ("bought", "bought_share", "had_bought", "had_carted", "bought_last", "buyer"),
+    "user": ("history", "pause", "repeats", "session", "session_seconds"),
 }
 """Feature names by group, for ablation."""
 FEATURES: Final = tuple(name for names in GROUPS.values() for name in names)
@@ -90,6 +95,12 @@ class Catalogue:
     """[n]: a number for each category; -1 where unknown."""
     arrived: int | None = None
     """Items that are there by now, of the n of which a replay knows; ``None``: all."""
+    bought: Floats | None = None
+    """[n]: the part of ``popularity`` that purchases gave."""
+    depth: Floats | None = None
+    """[n]: mean of ln(1 + events that a user had before) over the item's events."""
+    factors: Floats | None = None
+    """[n, f]: ``factors.ItemFactors`` of the past; zeros where an item has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +113,16 @@ class Histories:
     """[b, t]: what each event counts beside its place, by type and age; 0 is padding."""
     days: Floats | None = None
     """[b, t]: days from each event to the moment of the question; ``None`` in data without times."""
+    types: Integers | None = None
+    """[b, t], ``EventType``; ``None`` where they are not known."""
+    lengths: Integers | None = None
+    """[b]: events in all, those included that are no longer here; ``None``: what is here is all."""
 
     def newest(self, t: int) -> Histories:
         """Only the newest ``t`` events."""
         days = None if self.days is None else self.days[:, :t]
-        return Histories(self.items[:, :t], self.weights[:, :t], days)
+        types = None if self.types is None else self.types[:, :t]
+        return Histories(self.items[:, :t], self.weights[:, :t], days, types, self.lengths)
 
 
 def mask_without(groups: Iterable[str]) -> Floats:

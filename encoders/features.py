@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoders.feature_columns import Question, columns
+from encoders.feature_columns import columns
 from encoders.feature_inputs import (
     DETAILED,
     FEATURES,
@@ -25,6 +25,7 @@ from encoders.feature_inputs import (
     histories_of,
     mask_without,
 )
+from encoders.feature_question import Question
 
 __all__ = [
     "DETAILED",

@@ -7,7 +7,7 @@ approach", ICML 2007): of a user's candidates, the one that came next should be 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from encoders.config import Positive, PositiveFloat
 from encoders.errors import DataError
+from encoders.factors import ItemFactors
 from encoders.features import FEATURES, mask_without
 from encoders.losses import MASKED
 from encoders.progress import Progress, no_progress
@@ -62,16 +63,26 @@ class RankingRows:
     """[r, c]: which candidates came next; at least one a row, more where a whole basket did."""
     questions: npt.NDArray[np.int64] | None = None
     """[r]: whose row each is, so that other rows for the same users can be split alike."""
+    factors: ItemFactors | None = None
+    """What the features of factors are to be read with in service; ``None``: there are none."""
 
     def take(self, rows: npt.NDArray[np.int64]) -> RankingRows:
         """Only these rows."""
         questions = None if self.questions is None else self.questions[rows]
-        return RankingRows(self.features[rows], self.real[rows], self.targets[rows], questions)
+        return replace(
+            self,
+            features=self.features[rows],
+            real=self.real[rows],
+            targets=self.targets[rows],
+            questions=questions,
+        )
 
     def without(self, groups: Iterable[str]) -> RankingRows:
         """With 0 for the features of these ``GROUPS``: what never varies is not learned, nor read later."""
-        mask = mask_without(groups).astype(self.features.dtype)
-        return RankingRows(self.features * mask, self.real, self.targets, self.questions)
+        dropped = set(groups)
+        mask = mask_without(dropped).astype(self.features.dtype)
+        factors = None if "factors" in dropped else self.factors
+        return replace(self, features=self.features * mask, factors=factors)
 
 
 class Ranker(nn.Module):

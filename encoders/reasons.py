@@ -18,11 +18,11 @@ SIMILAR: Final = "similar_to"
 TOGETHER: Final = "together_with"
 PARTS: Final[dict[str, tuple[str, ...]]] = {
     SIMILAR: GROUPS["dense"],
-    TOGETHER: GROUPS["covisitation"],
-    "trending": GROUPS["popularity"],
+    TOGETHER: (*GROUPS["covisitation"], *GROUPS["factors"]),
+    "trending": (*GROUPS["popularity"], "bought", "bought_share"),
     "new": ("age",),
-    "taste": ("category", "price"),
-    "again": GROUPS["repeat"],
+    "taste": ("category", "price", "depth", "depth_ahead"),
+    "again": (*GROUPS["repeat"], "had_bought", "had_carted"),
 }
 """Reason -> the features that speak for it."""
 REASONS: Final = tuple(PARTS)

@@ -21,7 +21,7 @@ from encoders.covisitation import CovisitationConfig
 from encoders.evaluation.streaming import UserHistories
 from encoders.evaluation.timeline import Basket, Events, Stage
 from encoders.events import EventType, Item, tower_type
-from encoders.evidence import Entries, Evidence, HalfLives
+from encoders.evidence import Counted, Entries, Evidence, HalfLives
 from encoders.features import (
     DETAILED,
     FEATURES,
@@ -50,6 +50,8 @@ class ReplayConfig:
     covisitation: CovisitationConfig = field(default_factory=CovisitationConfig)
     half_lives: HalfLives = field(default_factory=HalfLives)
     counts: CandidateCounts = field(default_factory=CandidateCounts)
+    strengths: tuple[float, ...] = (1.0, 1.0, 1.25, -1.0, 1.0)
+    """By ``EventType``: how strongly an event moves its user's interest."""
 
 
 USUAL: Final = ReplayConfig()
@@ -88,6 +90,8 @@ class ReplayedWorker:
         self._model, self._stage = model, stage
         self._config, self._counts = config.covisitation, config.counts
         self.vectors = model.item_vectors(stage.text_vectors)
+        self.factors = None if model.factors is None else model.factors.rows([one.item_id for one in items])
+        """[n, f]: the model's own, or what is put here in their place."""
         self._prices = np.array([item.price or 0.0 for item in items], np.float32)
         self._categories = _codes(items)
         self._evidence = Evidence(self._config.neighbours, config.half_lives)
@@ -98,6 +102,7 @@ class ReplayedWorker:
         self._interests = np.zeros((stage.n_users, model.dim), np.float32)
         self._latest = np.full(stage.n_users, np.nan)
         self._types = np.array([self._config.strength(kind) for kind in EventType])
+        self._strengths = np.array(config.strengths, np.float32)
         self._tower_types = np.array([tower_type(kind) for kind in EventType], np.int64)
 
     def twin(self) -> ReplayedWorker:
@@ -111,7 +116,7 @@ class ReplayedWorker:
         events = _events(baskets)
         self._step(events)
         self._evidence.add(self._entries(events))
-        self._evidence.count(events.items, self._types[events.event_types], events.seconds)
+        self._evidence.count(self._counted(events))
         for basket in baskets:
             self._histories.add(basket)
             self._had.setdefault(basket.user, set()).update(basket.items.tolist())
@@ -135,10 +140,25 @@ class ReplayedWorker:
 
     def _history(self, user: int, seconds: float) -> Histories:
         newest = self._histories.newest(user, MAX_HISTORY)
-        items = newest.items[::-1][None] if len(newest) else np.zeros((1, 1), np.int64)
-        weights = np.ones(items.shape, np.float32) if len(newest) else np.zeros((1, 1), np.float32)
-        days = (seconds - newest.seconds[::-1][None]) / DAY_SECONDS if len(newest) else np.zeros((1, 1))
-        return Histories(np.ascontiguousarray(items), weights, days.astype(np.float32))
+        if not len(newest):
+            none = np.zeros((1, 1), np.float32)
+            return Histories(none.astype(np.int64), none, none, none.astype(np.int64), np.zeros(1, np.int64))
+        days = (seconds - newest.seconds[::-1]) / DAY_SECONDS
+        return Histories(
+            np.ascontiguousarray(newest.items[::-1][None]),
+            np.ones((1, len(newest)), np.float32),
+            days[None].astype(np.float32),
+            newest.event_types[::-1][None],
+            np.array([self._histories.length(user)]),
+        )
+
+    def _counted(self, events: Events) -> Counted:
+        """Before the histories have the events."""
+        strengths = self._types[events.event_types]
+        before = {user: self._histories.length(user) for user in set(events.users.tolist())}
+        places = np.array([before[user] for user in events.users.tolist()]) + _turns(events.users)
+        purchases = events.event_types == EventType.PURCHASE
+        return Counted(events.items, strengths, events.seconds, strengths * purchases, places)
 
     def _catalogue(self, seconds: float) -> Catalogue:
         ages = np.maximum(seconds - self._stage.arrivals, 0.0) / DAY_SECONDS
@@ -151,6 +171,9 @@ class ReplayedWorker:
             self._prices,
             self._categories,
             int((self._stage.arrivals <= seconds).sum()),
+            self._evidence.bought(seconds),
+            self._evidence.depth(),
+            self.factors,
         )
 
     def _candidates(
@@ -185,7 +208,7 @@ class ReplayedWorker:
             gaps = np.nan_to_num(seconds - self._latest[users])
             self._states[users], self._interests[users] = self._model.step(
                 self._states[users],
-                self.vectors[events.items[at]],
+                self.vectors[events.items[at]] * self._strengths[events.event_types[at], None],
                 self._tower_types[events.event_types[at]],
                 gaps.astype(np.float32),
             )

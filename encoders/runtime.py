@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from encoders.factors import ItemFactors
 from encoders.text import TextEncoder
 
 Vector = npt.NDArray[np.float32]
@@ -32,6 +33,8 @@ class ServingModel:
     prefill_graph: ort.InferenceSession
     ranker_graph: ort.InferenceSession | None = None
     """``None`` in a model without a ranker: candidates are then ordered by their plain fused score."""
+    factors: ItemFactors | None = None
+    """Of the past that the ranker was trained on; ``None`` where it was trained without."""
 
     def encode_texts(self, texts: Sequence[str]) -> Vector:
         """Encode texts -> [n, text_dim], unit length, in the order given."""

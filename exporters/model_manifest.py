@@ -33,6 +33,8 @@ REQUIRED = (
 RANKER = "ranker.onnx"
 RANKER_WEIGHTS = "ranker.safetensors"
 """Optional: both, or neither."""
+FACTORS = "factors.safetensors"
+"""Optional, beside a ranker that reads them."""
 INT8_METRIC = "int8_overlap_at_10"
 """Share of the ten best neighbours of the texts that an int8 text tower keeps."""
 DISTILLED_METRIC = "distilled_overlap_at_10"
@@ -98,6 +100,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     files: Annotated[dict[str, FileEntry], Meta(max_length=100)]
     ranker_features: tuple[str, ...] = ()
     """What ``ranker.onnx`` reads, in order; none in a model without a ranker."""
+    factors: int = 0
+    """Dimensions of the items' factors; 0 in a model without."""
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,7 +152,8 @@ def entry_of(path: Path) -> FileEntry:
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
     """Raise ``ModelCorrupt`` unless every file is in the folder with the size and digest it should have."""
-    missing = [name for name in REQUIRED if name not in manifest.files]
+    parts = ([RANKER] if manifest.ranker_features else []) + ([FACTORS] if manifest.factors else [])
+    missing = [name for name in (*REQUIRED, *parts) if name not in manifest.files]
     if missing:
         raise ModelCorrupt(f"{folder / MANIFEST} does not list {', '.join(missing)}: make the model again")
     root = folder.resolve()

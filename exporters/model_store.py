@@ -24,7 +24,9 @@ from encoders.features import FEATURES
 from encoders.runtime import ServingModel
 from encoders.sessions import CPU, open_session
 from encoders.text import TextEncoder
+from exporters.factor_files import read_factors
 from exporters.model_manifest import (
+    FACTORS,
     FORMAT_VERSION,
     GOLDEN,
     MANIFEST,
@@ -42,7 +44,7 @@ from exporters.model_manifest import (
 )
 
 LATEST = "latest"
-_IDENTITY = ("config.json", "tokenizer.json", "weights.safetensors", RANKER_WEIGHTS)
+_IDENTITY = ("config.json", "tokenizer.json", "weights.safetensors", RANKER_WEIGHTS, FACTORS)
 _TEXT_FILES = ("text.onnx", "tokenizer.json")
 _text_encoders: WeakValueDictionary[tuple[object, ...], TextEncoder] = WeakValueDictionary()
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -146,6 +148,7 @@ def _open(folder: Path, manifest: Manifest, threads: int, providers: Sequence[st
         step_graph=session("user_step.onnx"),
         prefill_graph=session("user_prefill.onnx"),
         ranker_graph=session(RANKER) if manifest.ranker_features else None,
+        factors=read_factors(folder) if manifest.factors else None,
     )
 
 
@@ -184,6 +187,7 @@ def _finish(scratch: Path, facts: ModelFacts, name: str) -> str:
         state_dim=config.state_dim,
         files={},
         ranker_features=FEATURES if (scratch / RANKER).is_file() else (),
+        factors=read_factors(scratch).vectors.shape[1] if (scratch / FACTORS).is_file() else 0,
         **msgspec.structs.asdict(facts),
     )
     golden = record_golden(_open(scratch, manifest, 1, (CPU,)))

@@ -14,8 +14,11 @@ import msgspec
 from safetensors.torch import load_file, save_file
 
 from encoders.errors import ModelError
+from encoders.factors import ItemFactors
 from encoders.ranker import Ranker
+from exporters.factor_files import write_factors
 from exporters.model_manifest import (
+    FACTORS,
     GOLDEN,
     MANIFEST,
     RANKER,
@@ -29,12 +32,14 @@ from exporters.onnx_export import OPSET, export_ranker
 PACKAGED = "default_ranker.safetensors"
 
 
-def write_ranker(ranker: Ranker, folder: Path) -> None:
-    """Write ``ranker.onnx`` and its weights into a folder that is being built."""
+def write_ranker(ranker: Ranker, folder: Path, factors: ItemFactors | None = None) -> None:
+    """Write ``ranker.onnx``, its weights and the items' factors into a folder that is being built."""
     save_file(
         {name: value.contiguous() for name, value in ranker.state_dict().items()}, folder / RANKER_WEIGHTS
     )
     export_ranker(ranker, folder / RANKER)
+    if factors is not None:
+        write_factors(factors, folder)
 
 
 def read_ranker(weights: Path) -> Ranker:
@@ -66,14 +71,20 @@ def write_default_ranker(folder: Path) -> None:
 
 
 def copy_ranker(source: Path, folder: Path) -> None:
-    """Give a model its parent's ranker, where that has one."""
-    for name in (RANKER, RANKER_WEIGHTS):
+    """Give a model its parent's ranker, where that has one, with what it reads."""
+    for name in (RANKER, RANKER_WEIGHTS, FACTORS):
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
 
 
 def with_ranker(
-    model: Path, ranker: Ranker, out: Path, *, data: DataWindow, metrics: dict[str, float]
+    model: Path,
+    ranker: Ranker,
+    out: Path,
+    *,
+    factors: ItemFactors | None = None,
+    data: DataWindow,
+    metrics: dict[str, float],
 ) -> Path:
     """Write the model at ``model`` again with another ranker; returns the new version's folder in ``out``."""
     load_model(model)
@@ -81,9 +92,9 @@ def with_ranker(
     parent = read_manifest(source)
 
     def build(folder: Path) -> ModelFacts:
-        for name in parent.files.keys() - {GOLDEN, MANIFEST, RANKER, RANKER_WEIGHTS}:
+        for name in parent.files.keys() - {GOLDEN, MANIFEST, RANKER, RANKER_WEIGHTS, FACTORS}:
             shutil.copyfile(source / name, folder / name)
-        write_ranker(ranker, folder)
+        write_ranker(ranker, folder, factors)
         return ModelFacts(
             parent=parent.version,
             opset=OPSET,

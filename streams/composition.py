@@ -88,8 +88,13 @@ def _type_weights(settings: EvidenceSettings) -> tuple[float, ...]:
 
 def replay_of(settings: Settings) -> ReplayConfig:
     """What an offline copy of the worker must share with it."""
-    evidence = settings.evidence
-    return ReplayConfig(covisitation_of(evidence), half_lives_of(evidence), counts_of(settings.ranking))
+    evidence, behaviours = settings.evidence, settings.behaviours
+    return ReplayConfig(
+        covisitation_of(evidence),
+        half_lives_of(evidence),
+        counts_of(settings.ranking),
+        (behaviours.click, behaviours.purchase, behaviours.cart, behaviours.dislike, 1.0),
+    )
 
 
 def policy_of(settings: Settings) -> Policy:

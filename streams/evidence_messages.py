@@ -33,13 +33,17 @@ class Addition(Struct, array_like=True, frozen=True):
 
 
 class EventEvidence(Struct, array_like=True, frozen=True):
-    """What one event adds to the items of a partition; ``late`` where offsets are out of order."""
+    """What one event adds to the items of a partition; ``late`` where offsets are out of order, ``place``:
+    how many events its user had before.
+    """
 
     source: int
     offset: int
     late: bool
     seconds: float
     additions: list[Addition]
+    event_type: int = EventType.CLICK
+    place: int = 0
 
 
 class EvidenceMessage(Struct, array_like=True, frozen=True):
@@ -129,7 +133,10 @@ class _Bundle:
             for item_id, (strength, pairs) in by_item.items()
         ]
         number = self._sources.setdefault(source, len(self._sources))
-        self._events.append(EventEvidence(number, one.received.offset, one.waited, seconds, additions))
+        kind, place = int(one.event.event_type), one.nth
+        self._events.append(
+            EventEvidence(number, one.received.offset, one.waited, seconds, additions, kind, place)
+        )
         self._size += sum(PAIR_BYTES * (1 + len(pairs)) for _, pairs in by_item.values())
         if self._size >= SEALED_BYTES:
             self._seal()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from encoders.errors import DataError, StoreUnavailable
-from encoders.evidence import Entries
+from encoders.events import EventType
+from encoders.evidence import Counted, Entries
 from streams.catalog_replica import CatalogReplica
 from streams.codec import Rejected
 from streams.dead_letters import dead_letter
@@ -47,6 +48,8 @@ class _Added:
     seconds: float
     strength: float
     pairs: list[tuple[str, float, float]]
+    bought: bool
+    place: int
 
 
 class EvidencePipeline:
@@ -142,7 +145,11 @@ class EvidencePipeline:
     def _add(self, new: Sequence[tuple[str, _Added]]) -> None:
         """Put additions into the arrays."""
         rows = self._replica.items.rows
-        counted = [(rows[item_id], one.strength, one.seconds) for item_id, one in new if one.strength > 0]
+        counted = [
+            (rows[item_id], one.strength, one.seconds, one.strength * one.bought, one.place)
+            for item_id, one in new
+            if one.strength > 0
+        ]
         entries = [
             (rows[item_id], rows[neighbour], weight, received, one.seconds)
             for item_id, one in new
@@ -150,8 +157,10 @@ class EvidencePipeline:
             if neighbour in rows
         ]
         if counted:
-            item, strength, seconds = np.array(counted, np.float64).T
-            self._replica.evidence.count(item.astype(np.int64), strength, seconds)
+            item, strength, seconds, bought, place = np.array(counted, np.float64).T
+            self._replica.evidence.count(
+                Counted(item.astype(np.int64), strength, seconds, bought, place.astype(np.int64))
+            )
         if entries:
             item, neighbour, weight, received, seconds = np.array(entries, np.float64).T
             self._replica.evidence.add(
@@ -224,7 +233,10 @@ def _decode(messages: Sequence[Received]) -> tuple[dict[str, list[_Added]], list
 def _named(message: EvidenceMessage, event: EventEvidence, addition: Addition) -> _Added:
     pairs = [(message.items[number], weight, received) for number, weight, received in addition.pairs]
     source = message.sources[event.source]
-    return _Added(source, event.offset, event.late, event.seconds, addition.strength, pairs)
+    bought = event.event_type == EventType.PURCHASE
+    return _Added(
+        source, event.offset, event.late, event.seconds, addition.strength, pairs, bought, event.place
+    )
 
 
 def _names(added: Mapping[str, Sequence[_Added]]) -> set[str]:

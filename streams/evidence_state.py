@@ -32,6 +32,8 @@ class EvidenceState(Struct, array_like=True):
     recent: float = 0.0
     offsets: dict[str, int] = {}
     late: list[str] = []
+    bought: float = 0.0
+    depth: float = 0.0
 
     def copy(self) -> EvidenceState:
         """One that may be changed without changing this one."""
@@ -43,6 +45,8 @@ class EvidenceState(Struct, array_like=True):
             self.recent,
             dict(self.offsets),
             list(self.late),
+            self.bought,
+            self.depth,
         )
 
 
@@ -69,8 +73,8 @@ def take_in(evidence: Evidence, items: ItemTable, record: EvidenceRecord) -> Non
     state = unpack_evidence(record.blob)
     neighbours = items.rows_of_dimensions(record.dimensions)
     known = neighbours >= 0
-    stored = Row(neighbours[known], record.weights[known], state.total, state.popularity, state.recent)
-    evidence.put(row, stored, state.landmark)
+    sums = state.total, state.popularity, state.recent, state.bought, state.depth
+    evidence.put(row, Row(neighbours[known], record.weights[known], *sums), state.landmark)
 
 
 def records_of(
@@ -87,6 +91,7 @@ def records_of(
         row = evidence.row(items.rows[item_id])
         state.landmark = evidence.landmark
         state.total, state.popularity, state.recent = row.total, row.popularity, row.recent
+        state.bought, state.depth = row.bought, row.depth
         records.append(
             EvidenceRecord(
                 item_id=item_id,

@@ -34,7 +34,8 @@ class Query:
     """One list to be made.
 
     ``interest`` [d] of the user; ``events`` oldest first; ``hidden`` items are left out; ``at_ms`` is the
-    user's latest event; ``seed`` names the list, so that what is explored is the same each time.
+    user's latest event; ``seed`` names the list, so that what is explored is the same each time; ``applied``
+    events were there in all, those included that are no longer kept.
     """
 
     interest: Vector
@@ -42,6 +43,7 @@ class Query:
     hidden: set[str]
     at_ms: int
     seed: str = ""
+    applied: int = 0
 
 
 @dataclass(slots=True)
@@ -51,8 +53,10 @@ class Asked:
     query: Query
     rows: list[int]
     """Rows of the basis' items, newest first."""
-    times_ms: list[int]
-    """When those events were."""
+    events: Sequence[Applied]
+    """Those events."""
+    length: int
+    """How many there were in all."""
     interest: Vector
     filter: ItemFilter
 

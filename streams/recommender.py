@@ -17,6 +17,7 @@ from encoders.config import DAY_SECONDS
 from encoders.diversity import NO_ITEM
 from encoders.dot_products import dot_products
 from encoders.exact_search import LARGEST_SCAN, top_rows
+from encoders.factors import FactorRows
 from encoders.features import DETAILED, MAX_HISTORY, PADDING, Catalogue, Histories
 from encoders.runtime import ServingModel
 from encoders.two_stage import covisited, joined, ranked
@@ -63,6 +64,7 @@ class Recommender:
         self._replica, self._stages = replica, stages
         self._popular = PopularItems(store, names, replica, trends_age_seconds)
         self._lists = ListMaker(replica.items, model)
+        self._factors = FactorRows(model.factors)
 
     def recommend(self, scenario: Scenario, queries: Sequence[Query]) -> list[list[RecommendedItem]]:
         """A list for each query, best first, at most ``scenario.k`` items."""
@@ -98,8 +100,8 @@ class Recommender:
         whole = scenario.basis == "history"
         interest = query.interest if whole or not rows else table.vectors[rows[0]]
         usual = usual_price(table.prices[rows]) if scenario.price_band and rows else None
-        times_ms = [one.timestamp_ms for one in events]
-        return Asked(query, rows, times_ms, interest, filter_at(scenario, query.at_ms, usual))
+        length = max(query.applied, len(rows)) if whole else len(rows)
+        return Asked(query, rows, events, length, interest, filter_at(scenario, query.at_ms, usual))
 
     def _trending(self, scenario: Scenario, asked: Asked) -> list[RecommendedItem]:
         """What is trending, for whom nothing else is known or asked."""
@@ -244,6 +246,9 @@ class Recommender:
             ages=((now * 1000 - table.created_ms) / 86_400_000).astype(np.float32),
             prices=np.nan_to_num(table.prices),
             categories=table.main_categories,
+            bought=evidence.bought(now),
+            depth=evidence.depth(),
+            factors=self._factors.of(table.ids),
         )
 
 
@@ -256,9 +261,11 @@ def _histories(asked: Sequence[Asked], now: float) -> Histories:
     width = max(len(one.rows) for one in asked)
     items = np.zeros((len(asked), width), np.int64)
     weights = np.zeros(items.shape, np.float32)
-    times = np.full(items.shape, now)
+    times, types = np.full(items.shape, now), np.zeros(items.shape, np.int64)
     for place, one in enumerate(asked):
-        items[place, : len(one.rows)] = one.rows
-        weights[place, : len(one.rows)] = 1.0
-        times[place, : len(one.rows)] = np.array(one.times_ms) / 1000
-    return Histories(items, weights, ((now - times) / DAY_SECONDS).astype(np.float32))
+        own = slice(len(one.rows))
+        items[place, own], weights[place, own] = one.rows, 1.0
+        times[place, own] = [event.timestamp_ms / 1000 for event in one.events]
+        types[place, own] = [event.event_type for event in one.events]
+    lengths = np.array([one.length for one in asked])
+    return Histories(items, weights, ((now - times) / DAY_SECONDS).astype(np.float32), types, lengths)

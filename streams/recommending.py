@@ -33,6 +33,7 @@ def query_of(user: UserState, scenario: Scenario) -> Query:
         hidden=held_back(history, scenario),
         at_ms=history.latest_ms,
         seed=f"{user.user_id} {history.applied}",
+        applied=history.applied,
     )
 
 

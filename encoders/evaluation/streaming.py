@@ -34,6 +34,10 @@ class UserHistories:
         self._types[basket.user] += basket.event_types.tolist()
         self._seconds[basket.user] += [basket.seconds] * len(basket.items)
 
+    def length(self, user: int) -> int:
+        """How many events a user has."""
+        return len(self._items.get(user, ()))
+
     def newest(self, user: int, length: int) -> Events:
         """At most ``length`` newest events of a user, oldest first."""
         items = np.array(self._items.get(user, [])[-length:], dtype=np.int64)

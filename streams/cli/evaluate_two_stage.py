@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -55,4 +55,5 @@ def ablated(
         config = msgspec.structs.replace(config, epochs=training.epochs)
     found = dict(orderings(rows, config, repeats=timeline.repeats, progress=progress))
     found["ranker of the model"] = Ordering(serving.rank)
+    serving = replace(serving, factors=rows.factors)
     return ProgressiveTwoStage(serving, timeline.items, replayed, found)

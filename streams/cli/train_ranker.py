@@ -68,7 +68,7 @@ def train_ranker(
     stream, with the evidence as it was. Evidence and candidates are as the settings [evidence] and [ranking]
     say (FRESHET_CONFIG, FRESHET_EVIDENCE__WINDOW and so on): give the worker the same. With one data set,
     vectors come from the model as it is; with several, each is whitened by itself and the text tower is
-    shared.
+    shared, and factors, which are of items, are left out.
 
     \b
     Examples:
@@ -86,11 +86,16 @@ def train_ranker(
             _rows(data, model, until, own_vectors or len(loaded) > 1, rows, seed, threads, replayed, bar)
             for data in loaded
         ]
-        sources = [source.without(without) for source in sources]
+        # Factors are of one shop's items: no ranker for several can read them.
+        dropped = {*without, *(["factors"] if len(sources) > 1 else [])}
+        sources = [source.without(dropped) for source in sources]
         outcome = training.train_ranker(sources, config, bar.update)
     data = DataWindow(dataset="+".join(name for name, _ in datasets), interactions=outcome.rows)
     metrics = {"ranker_held_out_ndcg_at_10": outcome.ndcg_at_10, "ranker_rows": float(outcome.rows)}
-    print_model(files.with_ranker(model, outcome.ranker, out, data=data, metrics=metrics), as_json)
+    written = files.with_ranker(
+        model, outcome.ranker, out, factors=sources[0].factors, data=data, metrics=metrics
+    )
+    print_model(written, as_json)
 
 
 def _rows(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from encoders.batching import sequences_of
 from encoders.covisitation import CovisitationConfig, Neighbours, Visit, count, pairs_of
 from encoders.events import EventType
-from encoders.evidence import Entries, Evidence, HalfLives
+from encoders.evidence import Counted, Entries, Evidence, HalfLives
 
 N = 6
 DAY = 86_400.0
@@ -31,6 +33,24 @@ def entries_of(events: list[tuple[int, float]]) -> Entries:
         history.append(new)
     columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
     return Entries(columns[0].astype(int), columns[1].astype(int), columns[2], columns[3], columns[4])
+
+
+def counted(
+    rows: Sequence[int],
+    strengths: Sequence[float],
+    seconds: float,
+    bought: Sequence[float] | None = None,
+    places: Sequence[int] | None = None,
+) -> Counted:
+    """Events of one time; nothing bought by default, and everybody's first."""
+    none = np.zeros(len(rows))
+    return Counted(
+        np.array(rows),
+        np.array(strengths, np.float64),
+        np.full(len(rows), seconds),
+        none if bought is None else np.array(bought),
+        none.astype(int) if places is None else np.array(places),
+    )
 
 
 def matrix(neighbours: Neighbours) -> np.ndarray:
@@ -78,10 +98,28 @@ def test_a_list_keeps_its_strongest() -> None:
 def test_popularity_halves_in_its_half_life() -> None:
     evidence = Evidence()
     evidence.grow(N)
-    evidence.count(np.array([4]), np.array([3.0]), np.array([START]))
+    evidence.count(counted([4], [3.0], START))
     later = START + HalfLives().popularity
     assert evidence.popularity(later)[4] == pytest.approx(1.5)
     assert evidence.recent(START + HalfLives().recent)[4] == pytest.approx(1.5)
+
+
+def test_the_part_that_purchases_gave_halves_with_the_popularity() -> None:
+    evidence = Evidence()
+    evidence.grow(N)
+    evidence.count(counted([4, 4], [3.0, 1.0], START, bought=[3.0, 0.0]))
+    later = START + HalfLives().popularity
+    assert evidence.bought(later)[4] == pytest.approx(1.5)
+    assert evidence.popularity(later)[4] == pytest.approx(2.0)
+
+
+def test_depth_is_the_mean_logarithm_of_the_places_weighed_by_strength_and_age() -> None:
+    evidence = Evidence()
+    evidence.grow(N)
+    evidence.count(counted([4], [3.0], START, places=[9]))
+    evidence.count(counted([4], [1.0], START + HalfLives().popularity, places=[0]))
+    assert evidence.depth()[4] == pytest.approx(1.5 * np.log(10) / 2.5)
+    assert evidence.depth()[0] == 0
 
 
 def test_a_row_read_back_is_the_row_that_was_there() -> None:
@@ -89,10 +127,14 @@ def test_a_row_read_back_is_the_row_that_was_there() -> None:
     evidence.grow(N)
     copy.grow(N)
     evidence.add(entries_of([(item, START + 3 * DAY * i) for i, item in enumerate([0, 1, 2, 0, 3])]))
+    evidence.count(counted([0], [3.0], START, bought=[3.0], places=[7]))
     copy.put(0, evidence.row(0), evidence.landmark)
-    later = np.array([START + 30 * DAY])
+    later = START + 30 * DAY
     for each in (evidence, copy):
-        each.count(np.array([5]), np.ones(1), later)
+        each.count(counted([5], [1.0], later))
+    for sums in (Evidence.bought, Evidence.popularity):
+        assert sums(copy, later)[0] == pytest.approx(sums(evidence, later)[0])
+    assert copy.depth()[0] == pytest.approx(evidence.depth()[0])
     assert copy.row(0).neighbours.tolist() == evidence.row(0).neighbours.tolist()
     np.testing.assert_allclose(copy.row(0).weights, evidence.row(0).weights, rtol=1e-5)
 
@@ -120,7 +162,7 @@ def test_a_copy_knows_the_same_of_other_rows_less_those_that_are_not_there(
         one.grow(N)
     for history in histories:
         evidence.add(entries_of([(item, START) for item in history]))
-    evidence.count(np.arange(N), np.arange(1.0, N + 1), np.full(N, START))
+    evidence.count(counted(range(N), range(1, N + 1), START))
     copy.add(entries_of([(0, START), (1, START)]))  # is forgotten
     rows = np.array([-1 if place in gone else place for place in places], np.int64)
     copy.copy_from(evidence, rows)

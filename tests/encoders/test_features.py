@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from encoders.batching import sequences_of
 from encoders.covisitation import CovisitationConfig, count
+from encoders.events import EventType
 from encoders.features import (
     DETAILED,
     FEATURES,
@@ -97,6 +98,51 @@ def test_what_the_user_had_is_counted_and_dated():
     np.testing.assert_allclose(one(found, "pause"), np.log1p(1440), rtol=1e-5)
 
 
+def test_factors_are_read_along_the_newest_hundred_events():
+    factors = np.random.default_rng(1).normal(size=(N, 3)).astype(np.float32)
+    history = [7, *([0, 1] * 50)]
+    found = describe([history], [[2, 3, 4]], factors=factors)[0]
+    newest = enumerate(history[:0:-1])
+    scores = sum(0.98**place * factors[[2, 3, 4]] @ factors[item] for place, item in newest)
+    scores = np.maximum(scores, 0)
+    np.testing.assert_allclose(one(found, "factored"), np.log(scores + 1e-4), rtol=1e-3)
+    np.testing.assert_allclose(one(found, "factored_relative"), scores / scores.max(), rtol=1e-3)
+    better = (scores[None, :] > scores[:, None]).sum(axis=1)
+    np.testing.assert_allclose(one(found, "factored_place"), np.log1p(better), rtol=1e-5)
+
+
+def test_kinds_of_events_speak_of_the_item_of_the_user_with_it_and_of_the_user():
+    buy, cart, look = EventType.PURCHASE, EventType.CART, EventType.CLICK
+    items, types = np.array([[5, 9, 5, 2, 9]]), np.array([[buy, cart, buy, cart, look]])
+    shop = catalogue(bought=np.arange(N, dtype=np.float32))
+    histories = Histories(items, np.ones((1, 5), dtype=np.float32), types=types)
+    found = features(histories, shop.vectors[[5]], np.array([[5, 9, 2]]), shop)[0]
+    np.testing.assert_allclose(one(found, "bought"), np.log1p([5, 9, 2]), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "bought_share")[[0, 2]], [5 / 1, 2 / 3], rtol=1e-5)
+    np.testing.assert_allclose(one(found, "had_bought"), np.log1p([2, 0, 0]), rtol=1e-5)
+    assert one(found, "had_carted").tolist() == [0, 1, 1]
+    assert one(found, "bought_last").tolist() == [1, 1, 1]
+    np.testing.assert_allclose(one(found, "buyer"), 2 / 5, rtol=1e-5)
+
+
+def test_an_item_comes_early_or_late_and_so_does_the_user():
+    shop = catalogue(depth=np.linspace(0, 3, N).astype(np.float32))
+    histories = Histories(np.array([[1, 2]]), np.ones((1, 2), np.float32), lengths=np.array([60]))
+    found = features(histories, shop.vectors[[5]], np.array([[4, 7]]), shop)[0]
+    np.testing.assert_allclose(one(found, "history"), np.log1p(60), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "depth"), shop.depth[[4, 7]], rtol=1e-5)
+    np.testing.assert_allclose(one(found, "depth_ahead"), shop.depth[[4, 7]] - np.log1p(60), rtol=1e-4)
+
+
+def test_a_session_is_what_the_last_hour_holds():
+    minutes = np.array([[5, 50, 61, 200]], dtype=np.float32)
+    histories = Histories(np.array([[1, 2, 3, 4]]), np.ones((1, 4), np.float32), minutes / 1440)
+    shop = catalogue()
+    found = features(histories, shop.vectors[[5]], np.array([[4, 7]]), shop)[0]
+    np.testing.assert_allclose(one(found, "session"), np.log1p(2), rtol=1e-5)
+    np.testing.assert_allclose(one(found, "session_seconds"), np.log1p(50 * 60), rtol=1e-4)
+
+
 def test_older_events_count_towards_the_long_sums_and_what_was_had():
     history = [2, *([0] * DETAILED)]
     found = describe([history], [[1, 2, 3]])
@@ -157,4 +203,4 @@ def test_groups_name_every_feature_once():
 def test_an_ablation_drops_whole_groups():
     mask = mask_without(["dense", "content"])
     kept = [name for name, keep in zip(FEATURES, mask, strict=True) if keep]
-    assert kept == [n for g in ("covisitation", "popularity", "repeat", "user") for n in GROUPS[g]]
+    assert kept == [n for group, names in GROUPS.items() if group not in ("dense", "content") for n in names]

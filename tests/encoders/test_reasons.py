@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoders.features import FEATURES, Described, Floats
+from encoders.features import FEATURES, GROUPS, Described, Floats
 from encoders.reasons import PARTS, REASONS, SIMILAR, TOGETHER, named_events, parts
 from encoders.runtime import ServingModel
 from encoders.two_stage import COVISITED, INTEREST
 
 F = len(FEATURES)
-OF_THE_USER = tuple(name for name in FEATURES if name in ("history", "pause", "repeats"))
+OF_THE_USER = (*GROUPS["user"], "bought_last", "buyer")
 """The same for all candidates of a user."""
 seeds = st.integers(0, 2**32 - 1)
 

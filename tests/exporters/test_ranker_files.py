@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from encoders.errors import ModelCorrupt
+from encoders.factors import ItemFactors, item_factors
 from encoders.features import FEATURES
 from encoders.ranker import Ranker, rank_with
+from exporters.factor_files import read_factors, write_factors
 from exporters.model_manifest import (
+    FACTORS,
     GOLDEN,
     MANIFEST,
     RANKER,
@@ -24,6 +27,7 @@ from exporters.model_manifest import (
 from exporters.model_store import load_model
 from exporters.ranker_files import default_ranker, read_ranker, with_ranker
 
+KNOWN = item_factors(["a", "b", "c"], np.arange(1.0, 7.0, dtype=np.float32).reshape(3, 2))
 FEATURE_ROWS = np.random.default_rng(0).normal(size=(2, 7, len(FEATURES))).astype(np.float32)
 
 
@@ -62,6 +66,58 @@ def test_a_new_model_comes_with_the_packaged_ranker(untrained_model):
     assert packaged is not None
     scores = load_model(untrained_model).rank(FEATURE_ROWS)
     np.testing.assert_allclose(scores, rank_with(packaged)(FEATURE_ROWS), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def with_factors(untrained_model: Path, ranker: Ranker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("factors")
+    data = DataWindow(dataset="x")
+    return with_ranker(untrained_model, ranker, out, factors=KNOWN, data=data, metrics={})
+
+
+def test_factors_are_served_as_they_were_written(with_factors):
+    served = load_model(with_factors).factors
+    assert served is not None
+    np.testing.assert_array_equal(served.rows(["b", "x", "a"]), KNOWN.rows(["b", "x", "a"]))
+
+
+def test_other_factors_make_another_version(with_factors, ranked):
+    assert with_factors.name != ranked.name
+
+
+def test_a_ranker_without_factors_takes_the_place_of_one_that_reads_them(with_factors, ranker, tmp_path):
+    again = with_ranker(with_factors, ranker, tmp_path, data=DataWindow(), metrics={})
+    assert load_model(again).factors is None
+    assert not (again / FACTORS).exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "vectors"),
+    [
+        ([2, 1], [[1.0], [2.0]]),
+        ([1, 2], [[1.0], [np.nan]]),
+        ([1, 2, 3], [[1.0], [2.0]]),
+        ([1, 2], [1.0, 2.0]),
+    ],
+    ids=["unordered", "not finite", "too many keys", "not a matrix"],
+)
+def test_factors_that_are_none_are_refused(keys, vectors, tmp_path):
+    write_factors(ItemFactors(np.array(keys, np.uint64), np.array(vectors, np.float32)), tmp_path)
+    with pytest.raises(ModelCorrupt, match="factors of items"):
+        read_factors(tmp_path)
+
+
+def test_a_file_that_holds_no_factors_is_refused(tmp_path):
+    (tmp_path / FACTORS).write_bytes(b"\x80\x04 no tensors")
+    with pytest.raises(ModelCorrupt, match="cannot read"):
+        read_factors(tmp_path)
+
+
+def test_factors_that_the_manifest_does_not_list_are_refused(with_factors, tmp_path):
+    folder = copied(with_factors, tmp_path / "m")
+    rewrite(folder, lambda manifest: manifest["files"].pop(FACTORS))
+    with pytest.raises(ModelCorrupt, match=FACTORS):
+        load_model(folder)
 
 
 def copied(model: Path, folder: Path) -> Path:

@@ -32,6 +32,7 @@ class FakeModel:
         self._first = first
         self.dim, self.text_dim, self.state_dim = dim, TEXT_DIM, dim
         self.encoded: list[str] = []
+        self.factors = None
 
     def encode_texts(self, texts: Sequence[str]) -> Vector:
         """Texts -> [n, t], unit length, a function of the text alone."""

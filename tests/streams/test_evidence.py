@@ -200,6 +200,18 @@ async def test_a_bad_rating_makes_no_neighbours_and_nothing_popular(worker: Wire
     assert worker.replica.evidence.popularity(NOW_MS / 1000)[worker.replica.items.rows["b"]] == 0
 
 
+async def test_purchases_and_places_in_histories_are_counted_beside_popularity(worker: WiredWorker) -> None:
+    await run(worker, [click("u", "a", 0), click("u", "b", 1), purchase("u", "c", 2), click("v", "c", 3)])
+    rows, evidence = worker.replica.items.rows, worker.replica.evidence
+    weights = CovisitationConfig().type_weights
+    bought, clicked = weights[EventType.PURCHASE], weights[EventType.CLICK]
+    there = [rows["a"], rows["c"]]
+    share = evidence.bought(NOW_MS / 1000)[there] / evidence.popularity(NOW_MS / 1000)[there]
+    assert share.tolist() == pytest.approx([0, bought / (bought + clicked)])
+    depth = evidence.depth()[[rows["a"], rows["b"], rows["c"]]]
+    assert depth.tolist() == pytest.approx([0, np.log(2), bought * np.log(3) / (bought + clicked)], rel=1e-4)
+
+
 async def test_a_new_pair_changes_what_another_user_is_recommended(worker: WiredWorker) -> None:
     await run(worker, [click("u", "a", 0), purchase("u", "d", 1), click("v", "d", 2), purchase("v", "a", 3)])
     await worker.interest.process([click("w", "a", 4)])

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from encoders.evaluation.progressive import run
 from encoders.evaluation.timeline import Events, Timeline, Vectors
 from encoders.events import EventType, Item
+from encoders.factors import fit_factors, item_factors
+from encoders.ranker import Ranker
+from exporters.model_manifest import DataWindow
 from exporters.model_store import load_model
+from exporters.ranker_files import with_ranker
 from streams.bench.progressive import RunningPipeline
 from streams.cli.evaluate_two_stage import two_stage
 
@@ -43,20 +48,31 @@ def timeline(*, repeats: bool) -> Timeline:
     there = (N // 2 + N // 2 * np.arange(E) / E).astype(np.int64)
     found = (rng.random(E) ** 1.5 * there).astype(np.int64) // 3 * 3 + users % 3
     seconds = 1.4e9 + 50 * DAY * np.sort(rng.random(E)).round(3)
-    events = Events(users, np.minimum(found, N - 1), np.full(E, int(EventType.PURCHASE)), seconds)
+    types = rng.choice([EventType.CLICK, EventType.CART, EventType.PURCHASE], E).astype(np.int64)
+    events = Events(users, np.minimum(found, N - 1), types, seconds)
     return Timeline("planted", events, [f"u{user}" for user in range(USERS)], items(), repeats)
+
+
+@pytest.fixture(scope="module")
+def model(untrained_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a ranker to which every feature says something, the items' factors among them."""
+    torch.manual_seed(1)
+    past = timeline(repeats=True).events.split(0.8)[0]
+    factors = item_factors([item.item_id for item in items()], fit_factors(past.users, past.items, N, 8))
+    out = tmp_path_factory.mktemp("reading-everything")
+    return with_ranker(untrained_model, Ranker(), out, factors=factors, data=DataWindow(), metrics={})
 
 
 @pytest.mark.parametrize("repeats", [False, True])
 def test_the_running_pipeline_gives_the_lists_of_its_offline_copy(
-    untrained_model: Path, monkeypatch: pytest.MonkeyPatch, repeats: bool
+    model: Path, monkeypatch: pytest.MonkeyPatch, repeats: bool
 ) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"FRESHET_{name}", value)
     stream = timeline(repeats=repeats)
-    with closing(RunningPipeline(untrained_model, stream)) as pipeline:
-        running = run(pipeline, stream, texts(untrained_model))[0]
-    copied = run(two_stage(untrained_model, stream), stream, texts(untrained_model))[0]
+    with closing(RunningPipeline(model, stream)) as pipeline:
+        running = run(pipeline, stream, texts(model))[0]
+    copied = run(two_stage(model, stream), stream, texts(model))[0]
     assert (running.lists[:, :10] == copied.lists[:, :10]).all(axis=1).mean() >= 0.98
 
 
