@@ -7,6 +7,7 @@ it, and lets go of the lock. ``freshet bench pipeline`` shows it as the stage ``
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from threading import RLock
 from typing import TypeVar
@@ -114,7 +115,8 @@ class MirroredEngine:
         self._engine = engine
         self.shared = engine.shared
         self._largest = largest_scan
-        self._lock = RLock()
+        # One each: a write to a collection that waits holds up nothing else.
+        self._locks: defaultdict[str, RLock] = defaultdict(RLock)
         self._mirrors: dict[str, tuple[Mirror, str, str]] = {}
         # What only the engine does.
         self.retrieve, self.scroll, self.count = engine.retrieve, engine.scroll, engine.count
@@ -129,13 +131,18 @@ class MirroredEngine:
 
     def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         """Write to the engine, then take in what it holds now: a stale write must not show."""
-        with self._lock:
+        with self._locks[collection]:
             self._engine.upsert_newer(collection, batch, version_key)
             if collection in self._mirrors:
                 mirror, vector, key = self._mirrors[collection]
                 mirror.put(
                     self._engine.retrieve(collection, _distinct(batch), (vector,), (key,)), vector, key
                 )
+
+    def forget(self, collection: str) -> None:
+        """The engine holds other points than were written through here: read them again when asked."""
+        with self._locks[collection]:
+            self._mirrors.pop(collection, None)
 
     def nearest(
         self,
@@ -165,19 +172,23 @@ class MirroredEngine:
 
     def _mirror(self, collection: str, vector: str, key: str) -> Mirror | None:
         """Read the collection once; from then on every write keeps the mirror up to date."""
-        with self._lock:
-            if collection not in self._mirrors:
-                if self._engine.count(collection) > self._largest:
-                    return None
-                mirror, start = Mirror(), None
-                while True:
-                    page, start = self._engine.scroll(collection, (), (vector,), start, PAGE)
-                    mirror.put(page, vector, key)
-                    if start is None:
-                        break
-                self._mirrors[collection] = mirror, vector, key
-            mirror = self._mirrors[collection][0]
-            return mirror if len(mirror) <= self._largest else None
+        found = self._mirrors.get(collection) or self._read(collection, vector, key)
+        return found[0] if found and len(found[0]) <= self._largest else None
+
+    def _read(self, collection: str, vector: str, key: str) -> tuple[Mirror, str, str] | None:
+        with self._locks[collection]:
+            if collection in self._mirrors:
+                return self._mirrors[collection]
+            if self._engine.count(collection) > self._largest:
+                return None
+            mirror, start = Mirror(), None
+            while True:
+                page, start = self._engine.scroll(collection, (), (vector,), start, PAGE)
+                mirror.put(page, vector, key)
+                if start is None:
+                    break
+            found = self._mirrors[collection] = mirror, vector, key
+            return found
 
 
 def _picked(sequence: Sequence[T], rows: Sequence[int]) -> list[T]:

@@ -1,48 +1,26 @@
-"""The vector store in this process: qdrant-edge, the engine of the Qdrant server, on a local folder.
-
-One folder belongs to one process. Every write goes to the engine's write-ahead log before the call returns,
-so whatever was written survives the end of the process, ``kill -9`` included. What a failure of the machine
-itself may take (power, kernel) is bounded by the last flush: every ``FLUSH_EVERY`` points of a collection,
-and on ``close``.
-
-The engine keeps the interpreter lock while it works (0.9.0, measured): calls from several threads are safe,
-run one after another, and stop every other thread of the process meanwhile, the event loop's included.
-"""
+"""The vector store in this process: Freshet's records on the engine in ``qdrant_edge_engine``."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from threading import RLock
 from uuid import UUID
 
-import qdrant_edge as edge
+import numpy as np
 
-from encoders.errors import StoreError
 from encoders.exact_search import LARGEST_SCAN
+from exporters import qdrant_points as points
 from exporters.exact_scan import MirroredEngine
-from exporters.qdrant_conditions import AtLeast, Conditions
-from exporters.qdrant_edge_folder import is_shard, shard_folder, take_folder
-from exporters.qdrant_edge_types import (
-    INDEX_TYPES,
-    below,
-    edge_config,
-    edge_filter,
-    edge_point,
-    point_of,
-    uuid_of,
-)
-from exporters.qdrant_engine import Hit
-from exporters.qdrant_points import Layout, Point
+from exporters.qdrant_edge_engine import EdgeEngine, translated
+from exporters.qdrant_edge_folder import copy_folder, filling_folder, layout_in, sync_folder
+from exporters.qdrant_points import Point
 from exporters.qdrant_store import QdrantVectorStore
-from exporters.vector_store import Vector
+from exporters.vector_store import CollectionNames, ItemRecord, Vector
 
-# Without a flush the log grows for ever (2 kB a user written); a flush takes about 20 ms.
-FLUSH_EVERY = 10_000
-LIMIT_STEP = 32
+# Read, encoded and written at a time: whoever else writes to the collection waits so long.
+FILLED_POINTS = 100
 
 
 class EdgeVectorStore(QdrantVectorStore):
@@ -53,187 +31,107 @@ class EdgeVectorStore(QdrantVectorStore):
     """
 
     def __init__(self, path: Path, largest_scan: int = LARGEST_SCAN) -> None:
-        super().__init__(MirroredEngine(EdgeEngine(path), largest_scan))
+        self._edge = EdgeEngine(path)
+        self._mirrored = MirroredEngine(self._edge, largest_scan)
+        super().__init__(self._mirrored)
 
-
-class EdgeEngine:
-    """The ``Engine`` in this process: one shard, one folder for each collection, opened at first use."""
-
-    shared = False
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = RLock()
-        self._shards: dict[str, edge.EdgeShard] = {}
-        self._layouts: dict[str, Layout] = {}
-        self._unflushed: Counter[str] = Counter()
-        self._lock_file: int | None = take_folder(path)
-
-    def __repr__(self) -> str:
-        return f"EdgeEngine({str(self._path)!r})"
-
-    def ensure(self, collection: str, layout: Layout) -> None:
-        """Create or open the collection, and refuse it where it holds vectors of other names or sizes."""
-        with self._lock, _translated(f"the layout of collection {collection}"):
-            shard = self._matching_shard(collection, layout)
-            present = shard.info().payload_schema
-            for key, index in layout.indexes.items():
-                if key not in present:
-                    shard.update(edge.UpdateOperation.create_field_index(key, INDEX_TYPES[index]))
-
-    def exists(self, collection: str) -> bool:
-        """Whether the collection is there."""
-        return collection in self._shards or is_shard(shard_folder(self._path, collection))
-
-    def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
-        """Write each point where it is absent or has a lower ``version_key``; logged when it returns."""
-        shard = self._shard(collection)
-        with _translated(f"a write to {collection}"):
-            for point in batch:
-                shard.update(
-                    edge.UpdateOperation.upsert_points(
-                        [edge_point(point)], condition=below(version_key, point.payload[version_key])
-                    )
-                )
-        self._flush_sometimes(collection, len(batch))
-
-    def retrieve(
-        self, collection: str, ids: Sequence[UUID], vectors: Sequence[str], keys: Sequence[str] | None
-    ) -> list[Point]:
-        """The points that exist, in any order."""
-        shard = self._shard(collection)
-        with _translated(f"a read of {collection}"):
-            found = shard.retrieve(list(ids), True if keys is None else list(keys), list(vectors) or False)
-            return [point_of(record) for record in found]
-
-    def nearest(
+    def copy_items(
         self,
-        collection: str,
-        vector: str,
-        queries: Vector,
-        limits: Sequence[int],
-        where: AtLeast,
-        filters: Sequence[Conditions],
-    ) -> list[list[Hit]]:
-        """Ids and scores of the nearest points, by an exact scan as long as nobody optimizes the shard."""
-        shard = self._shard(collection)
-        translated = {more: edge_filter((where, *more)) for more in set(filters)}
-        with _translated(f"a search in {collection}"):
-            requests = [
-                edge.QueryRequest(
-                    # Requests that ask for equally many share a scan; a few more hits cost nothing.
-                    limit=-(-limit // LIMIT_STEP) * LIMIT_STEP,
-                    query=edge.Query.Nearest(query, using=vector),
-                    filter=translated[more],
-                    with_payload=False,
-                )
-                for query, limit, more in zip(queries.tolist(), limits, filters, strict=True)
-            ]
-            found = shard.query_batch(edge.QueryBatchRequest(requests))
-            return [
-                [(uuid_of(hit.id).int, hit.score) for hit in hits[:limit]]
-                for hits, limit in zip(found, limits, strict=True)
-            ]
+        source: CollectionNames,
+        target: CollectionNames,
+        encode: Callable[[Vector], Vector],
+        updated_since_ms: int = 0,
+    ) -> Iterator[list[ItemRecord]]:
+        """As the port says; an empty collection begins as a copy of the other one's folder.
 
-    def scroll(
-        self, collection: str, where: Conditions, vectors: Sequence[str], start: UUID | None, limit: int
-    ) -> tuple[list[Point], UUID | None]:
-        """One page from ``start`` on, and where the next one starts."""
-        shard = self._shard(collection)
-        with _translated(f"a read of {collection}"):
-            records, following = shard.scroll(
-                edge.ScrollRequest(
-                    offset=start,
-                    limit=limit,
-                    filter=edge_filter(where) if where else None,
-                    with_payload=True,
-                    with_vector=list(vectors) or False,
-                )
-            )
-            return [point_of(record) for record in records], None if following is None else uuid_of(following)
+        A point that is written anew costs the engine twenty times what one of its vectors does.
+        """
+        filling = Filling(self._edge, source.items, target.items)
+        if updated_since_ms or not filling.begin():
+            yield from super().copy_items(source, target, encode, updated_since_ms)
+            return
+        try:
+            for page in filling.pages(encode):
+                self._remember(page)
+                yield [points.item_record(point) for point in page]
+            filling.finish()
+        finally:
+            filling.abandon()
+            self._mirrored.forget(target.items)
 
-    def count(self, collection: str) -> int:
-        """The exact number of points."""
-        shard = self._shard(collection)
-        with _translated(f"a count of {collection}"):
-            return int(shard.count(edge.CountRequest(exact=True)))
 
-    def ping(self) -> None:
-        """Return as long as the store is open."""
-        self._open_or_raise()
+class Filling:
+    """A collection of items that begins as a copy of another one's folder, and gets item vectors of its own.
 
-    def close(self) -> None:
-        """Flush and close every collection and let go of the folder; a second call does nothing."""
-        with self._lock:
+    As long as that is not finished, a folder beside the collection says so; whoever opens the store then
+    removes both.
+    """
+
+    def __init__(self, engine: EdgeEngine, source: str, target: str) -> None:
+        self._engine = engine
+        self._source, self._target = source, target
+        self._beside = filling_folder(engine.folder(target))
+
+    def begin(self) -> bool:
+        """Copy; ``False`` where there is nothing to copy, something to lose, or vectors of other sizes.
+
+        Whoever writes items to either collection waits. Raises ``StoreError``.
+        """
+        engine, copied = self._engine, self._beside / "copied"
+        with (
+            engine.writing(self._target),
+            engine.writing(self._source),
+            translated(f"a copy of {self._source}"),
+        ):
+            self.abandon()  # what an attempt before could not
+            if not engine.count(self._target) == 0 < engine.count(self._source) or not self._alike():
+                return False
+            engine.flush(self._source)
             try:
-                self._close_shards()
-            finally:
-                if self._lock_file is not None:
-                    os.close(self._lock_file)
-                    self._lock_file = None
+                copy_folder(engine.folder(self._source), copied)
+                engine.exchange(self._target, lambda folder: _replace(folder, copied))
+            except Exception:
+                self.abandon()
+                raise
+        return True
 
-    def _close_shards(self) -> None:
-        shards, self._shards = self._shards, {}
-        for collection, shard in shards.items():
-            with _translated(f"to close {collection}"):
-                shard.flush()
-                shard.close()
-
-    def _open_or_raise(self) -> None:
-        if self._lock_file is None:
-            raise StoreError(f"the vector store in {self._path} is closed: open it again")
-
-    def _shard(self, collection: str) -> edge.EdgeShard:
-        """The open shard of a collection that exists; opened here where another run made it."""
-        shard = self._shards.get(collection)
-        if shard is not None:
-            return shard
-        with self._lock:
-            self._open_or_raise()
-            if collection not in self._shards:
-                folder = shard_folder(self._path, collection)
-                if not is_shard(folder):
-                    raise StoreError(
-                        f"there is no collection {collection} in {self._path}: start a worker first"
-                    )
-                with _translated(f"to open {folder}"):
-                    self._shards[collection] = edge.EdgeShard.load(str(folder))
-            return self._shards[collection]
-
-    def _matching_shard(self, collection: str, layout: Layout) -> edge.EdgeShard:
-        """The shard, opened with ``layout``: only at opening does the engine compare names and sizes."""
-        self._open_or_raise()
-        known = self._layouts.get(collection)
-        if known is not None and (known.sizes, known.sparse) == (layout.sizes, layout.sparse):
-            return self._shards[collection]
-        folder = shard_folder(self._path, collection)
-        opened = self._shards.pop(collection, None)
-        self._layouts.pop(collection, None)
-        if opened is not None:
-            opened.close()
-        make = edge.EdgeShard.load if is_shard(folder) else edge.EdgeShard.create
-        self._shards[collection] = make(str(folder), edge_config(layout))
-        self._layouts[collection] = layout
-        return self._shards[collection]
-
-    def _flush_sometimes(self, collection: str, written: int) -> None:
-        """Flush the collection alone: everything in this process stands still meanwhile."""
-        with self._lock:
-            self._unflushed[collection] += written
-            if self._unflushed[collection] < FLUSH_EVERY:
+    def pages(self, encode: Callable[[Vector], Vector]) -> Iterator[list[Point]]:
+        """Give every item the vector that ``encode`` makes of its text, a page at a time; those items."""
+        engine, target = self._engine, self._target
+        start: UUID | None = None
+        while True:
+            # An item that changed since it was read would get the vector of the text that it had.
+            with engine.writing(target):
+                page, start = engine.scroll(target, (), ("text",), start, FILLED_POINTS)
+                vectors = encode(np.stack([point.vectors["text"] for point in page]))
+                engine.replace_vectors(target, "item", [point.id for point in page], vectors)
+            yield [replace(point, vectors={"item": one}) for point, one in zip(page, vectors, strict=True)]
+            if start is None:
                 return
-            self._unflushed[collection] = 0
-            with _translated(f"a flush of {collection}"):
-                self._shards[collection].flush()
+
+    def finish(self) -> None:
+        """All items have their vectors. Raises ``StoreError``."""
+        with translated(f"a flush of {self._target}"):
+            sync_folder(self._engine.folder(self._target))
+            self._engine.flush(self._target)
+            shutil.rmtree(self._beside)
+
+    def abandon(self) -> None:
+        """Empty the collection, unless it is finished: all that is in it is in the other one, too."""
+        if self._beside.exists():
+            self._engine.exchange(self._target, _remove)
+            _remove(self._beside)
+
+    def _alike(self) -> bool:
+        source, target = (self._engine.folder(one) for one in (self._source, self._target))
+        return layout_in(source) == layout_in(target)
 
 
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """The engine raises bare ``Exception`` and, for values of a wrong type, ``TypeError`` and its kin."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except Exception as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StoreError(f"the Qdrant engine refused {what}: {first_line}") from error
+def _replace(folder: Path, by: Path) -> None:
+    _remove(folder)
+    by.rename(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Where there is one."""
+    shutil.rmtree(folder, ignore_errors=True)

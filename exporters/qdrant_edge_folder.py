@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 from encoders.errors import StoreError
 
+CONFIG = "edge_config.json"
+CHUNK = 1 << 20
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_BESIDE = re.compile(rf"\.({_FOLDER_NAME.pattern})\.filling")
 
 
 def take_folder(path: Path) -> int:
@@ -47,4 +53,53 @@ def shard_folder(path: Path, collection: str) -> Path:
 
 def is_shard(folder: Path) -> bool:
     """Whether a collection was made here."""
-    return (folder / "edge_config.json").is_file()
+    return (folder / CONFIG).is_file()
+
+
+def filling_folder(folder: Path) -> Path:
+    """What lies beside a collection's ``folder`` until it is filled; no collection has such a name."""
+    return folder.with_name(f".{folder.name}.filling")
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove the collections that a process which has ended was about to fill."""
+    for beside in path.iterdir():
+        if match := _BESIDE.fullmatch(beside.name):
+            shutil.rmtree(path / match[1], ignore_errors=True)
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def layout_in(folder: Path) -> tuple[object, object]:
+    """Names and sizes of a collection's vectors, dense and sparse."""
+    config = json.loads((folder / CONFIG).read_bytes())
+    return config["vectors"], config["sparse_vectors"]
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder of files, holes as holes: the engine's are larger than what is in them."""
+    shutil.copytree(source, target, copy_function=_copy_file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put all files onto the disk; unlike a flush of the engine, without the interpreter lock."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _copy_file(source: str, target: str) -> None:
+    with open(source, "rb", 0) as reading, open(target, "xb", 0) as writing:
+        at, size = 0, os.fstat(reading.fileno()).st_size
+        writing.truncate(size)
+        while at < size:
+            try:
+                at = os.lseek(reading.fileno(), at, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                return  # a hole to the end
+            end = os.lseek(reading.fileno(), at, os.SEEK_HOLE)
+            while at < end:
+                chunk = os.pread(reading.fileno(), min(CHUNK, end - at), at)
+                at += os.pwrite(writing.fileno(), chunk, at)

@@ -193,7 +193,8 @@ class VectorStore(Protocol):
         """Write items of one version under another, where they are absent or older there.
 
         ``encode`` makes vectors [n, d] of text vectors [n, t]. In pages that are small enough to work beside
-        others, each read when it is asked for; yields what was written of it, with ``text_vector`` as above.
+        others, each read when it is asked for; yields what was written of it, or is newer there, with
+        ``text_vector`` as above. What has no page yet may be incomplete until the last one.
         """
 
     def nearest_items(

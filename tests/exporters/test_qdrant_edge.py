@@ -15,7 +15,8 @@ import pytest
 import qdrant_edge as edge
 
 from encoders.errors import StoreError
-from exporters.qdrant_edge import EdgeEngine, EdgeVectorStore
+from exporters.qdrant_edge import EdgeVectorStore
+from exporters.qdrant_edge_engine import EdgeEngine
 from exporters.qdrant_points import EVIDENCE_LAYOUT, Layout, evidence_point, item_point, point_id
 from exporters.vector_store import CollectionNames, ItemFilter, dimension_of
 from tests.contracts.evidence_contract import evidence, neighbours

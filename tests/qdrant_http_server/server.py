@@ -39,7 +39,7 @@ from qdrant_client import models
 
 from encoders.errors import StoreError
 from exporters.qdrant_conditions import AnyOf, AtLeast, AtMost, Condition, Conditions, NoneOf
-from exporters.qdrant_edge import EdgeEngine
+from exporters.qdrant_edge_engine import EdgeEngine
 from exporters.qdrant_edge_types import INDEX_TYPES
 from exporters.qdrant_points import Index, Layout, Point, Sparse
 
