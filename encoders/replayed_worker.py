@@ -21,7 +21,7 @@ from encoders.covisitation import CovisitationConfig
 from encoders.evaluation.streaming import UserHistories
 from encoders.evaluation.timeline import Basket, Events, Stage
 from encoders.events import EventType, Item, tower_type
-from encoders.evidence import Counted, Entries, Evidence, HalfLives
+from encoders.evidence import Evidence, HalfLives
 from encoders.features import (
     DETAILED,
     FEATURES,
@@ -33,6 +33,7 @@ from encoders.features import (
     Integers,
     features,
 )
+from encoders.replayed_evidence import counted, entries_of, turns
 from encoders.runtime import ServingModel
 from encoders.two_stage import Rank, covisited, scored
 
@@ -101,7 +102,6 @@ class ReplayedWorker:
         self._states = model.initial_state(stage.n_users)
         self._interests = np.zeros((stage.n_users, model.dim), np.float32)
         self._latest = np.full(stage.n_users, np.nan)
-        self._types = np.array([self._config.strength(kind) for kind in EventType])
         self._strengths = np.array(config.strengths, np.float32)
         self._tower_types = np.array([tower_type(kind) for kind in EventType], np.int64)
 
@@ -115,8 +115,8 @@ class ReplayedWorker:
             return
         events = _events(baskets)
         self._step(events)
-        self._evidence.add(self._entries(events))
-        self._evidence.count(self._counted(events))
+        self._evidence.add(entries_of(events, self._histories, self._config))
+        self._evidence.count(counted(events, self._histories, self._config))
         for basket in baskets:
             self._histories.add(basket)
             self._had.setdefault(basket.user, set()).update(basket.items.tolist())
@@ -151,14 +151,6 @@ class ReplayedWorker:
             newest.event_types[::-1][None],
             np.array([self._histories.length(user)]),
         )
-
-    def _counted(self, events: Events) -> Counted:
-        """Before the histories have the events."""
-        strengths = self._types[events.event_types]
-        before = {user: self._histories.length(user) for user in set(events.users.tolist())}
-        places = np.array([before[user] for user in events.users.tolist()]) + _turns(events.users)
-        purchases = events.event_types == EventType.PURCHASE
-        return Counted(events.items, strengths, events.seconds, strengths * purchases, places)
 
     def _catalogue(self, seconds: float) -> Catalogue:
         ages = np.maximum(seconds - self._stage.arrivals, 0.0) / DAY_SECONDS
@@ -201,7 +193,7 @@ class ReplayedWorker:
 
     def _step(self, events: Events) -> None:
         """One event each of distinct users at a time, as the worker's batches do."""
-        turn = _turns(events.users)
+        turn = turns(events.users)
         for number in range(int(turn.max()) + 1):
             at = np.flatnonzero(turn == number)
             users, seconds = events.users[at], events.seconds[at]
@@ -214,39 +206,6 @@ class ReplayedWorker:
             )
             self._latest[users] = seconds
 
-    def _entries(self, events: Events) -> Entries:
-        """All pairs of new events with what came before them, as ``covisitation.pairs_of`` weighs them."""
-        config = self._config
-        tails = [self._histories.newest(user, config.window) for user in np.unique(events.users).tolist()]
-        users = np.concatenate([*(tail.users for tail in tails), events.users])
-        order = np.argsort(users, kind="stable")  # tails first: each user's events in time order
-        items = np.concatenate([*(tail.items for tail in tails), events.items])[order]
-        types = np.concatenate([*(tail.event_types for tail in tails), events.event_types])[order]
-        seconds = np.concatenate([*(tail.seconds for tail in tails), events.seconds])[order]
-        users, fresh = users[order], order >= len(users) - len(events)
-        strength = np.sqrt(self._types[types])
-        found: list[tuple[npt.NDArray[np.float64], ...]] = []
-        for distance in range(1, min(config.window, len(users) - 1) + 1):
-            old, new = np.arange(len(users) - distance), np.arange(distance, len(users))
-            kept = (users[old] == users[new]) & (items[old] != items[new]) & fresh[new]
-            old, new = old[kept], new[kept]
-            gaps = seconds[new] - seconds[old]
-            weight = strength[old] * strength[new] * config.distance_decay ** (distance - 1)
-            weight = weight * 2.0 ** (-gaps / config.pair_half_life_seconds)
-            back, at = weight * config.backward, seconds[new]
-            found += [(items[old], items[new], weight, back, at), (items[new], items[old], back, weight, at)]
-        if not found:
-            return Entries(*(np.zeros(0, np.int64),) * 2, *(np.zeros(0),) * 3)
-        rows, neighbours, weights, received, at = (np.concatenate(parts) for parts in zip(*found))
-        real = weights > 0
-        return Entries(
-            rows[real].astype(np.int64),
-            neighbours[real].astype(np.int64),
-            weights[real],
-            received[real],
-            at[real],
-        )
-
 
 def _events(baskets: Sequence[Basket]) -> Events:
     lengths = [len(basket.items) for basket in baskets]
@@ -256,15 +215,6 @@ def _events(baskets: Sequence[Basket]) -> Events:
         np.concatenate([basket.event_types for basket in baskets]),
         np.repeat([basket.seconds for basket in baskets], lengths),
     )
-
-
-def _turns(users: Integers) -> Integers:
-    """Which of its user's events each one is, from 0: [e]."""
-    order = np.argsort(users, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(users[order]) != 0])
-    turns = np.empty(len(users), np.int64)
-    turns[order] = np.arange(len(users)) - np.repeat(starts, np.diff(np.r_[starts, len(users)]))
-    return turns
 
 
 def _best(scores: npt.NDArray[np.floating], allowed: Mask, k: int) -> Integers:

@@ -91,14 +91,20 @@ def test_interests_are_those_of_the_models_graph_for_whole_histories(serving_mod
     np.testing.assert_allclose(worker._interests[2], expected[0], atol=1e-5)
 
 
-def test_carts_and_ratings_step_the_tower_as_they_do_in_the_worker(serving_model: ServingModel):
-    events = stream()
-    others = np.where(events.event_types == EventType.PURCHASE, EventType.PURCHASE, EventType.CART)
-    clicked, carted = (
-        learned(serving_model, replace(events, event_types=types), 7)
-        for types in (events.event_types, others)
+def test_a_rating_steps_the_tower_as_a_click_does_and_a_cart_more_strongly(serving_model: ServingModel):
+    events = stream()[:1]
+    clicked, rated, carted = (
+        learned(serving_model, replace(events, event_types=np.array([int(kind)])), 7)
+        for kind in (EventType.CLICK, EventType.RATING, EventType.CART)
     )
-    np.testing.assert_array_equal(carted._interests, clicked._interests)
+    np.testing.assert_array_equal(rated._interests, clicked._interests)
+    stronger = serving_model.step(
+        serving_model.initial_state(1),
+        carted.vectors[events.items] * np.float32(1.25),
+        np.array([EventType.CLICK]),
+        np.zeros(1, np.float32),
+    )
+    np.testing.assert_allclose(carted._states[events.users], stronger[0], atol=1e-6)
 
 
 def test_only_what_has_arrived_is_a_candidate(serving_model: ServingModel):
