@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from encoders.errors import ModelCorrupt, SettingsError
+from encoders.errors import ModelCorrupt, ModelError, SettingsError
 
 Tensors = dict[str, Tensor]
 _STATE, _TENSORS = "progress.json", "tensors.safetensors"
@@ -39,12 +39,18 @@ class Checkpoint:
         self._folder = folder
 
     def save(self, progress: TrainingProgress, tensors: Tensors) -> None:
-        """Replace what is there."""
+        """Replace what is there. Raises ``ModelError`` where it cannot be written; what was there stays."""
         fresh = self._folder.with_name(self._folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, fresh / _TENSORS)
-        (fresh / _STATE).write_bytes(msgspec.json.encode(progress))
+        try:
+            fresh.mkdir(parents=True)
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, fresh / _TENSORS)
+            (fresh / _STATE).write_bytes(msgspec.json.encode(progress))
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise ModelError(
+                f"cannot save the training in {self._folder}: {error}; make room there, then --resume"
+            ) from error
         shutil.rmtree(self._folder, ignore_errors=True)
         fresh.rename(self._folder)
 

@@ -127,7 +127,7 @@ def _copy_file(files: Any, source: str, target: Path, entry: FileEntry, uri: str
                 digest.update(chunk)
                 out.write(chunk)
     except Exception as error:
-        raise ReleaseRefused("unreadable", f"{uri}: {target.name} cannot be read: {error}") from error
+        raise ReleaseRefused("unreadable", f"{uri}: {target.name} cannot be copied: {error}") from error
     if left != 1 or digest.hexdigest() != entry.sha256:
         raise ReleaseRefused("digest", f"{uri}: {target.name} is not the file that was released")
 

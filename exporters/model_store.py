@@ -17,6 +17,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 import msgspec
+from safetensors import SafetensorError
 
 from encoders.config import decode_config
 from encoders.errors import ModelCorrupt, ModelError, ModelNotFound
@@ -114,24 +115,33 @@ def write_model(models: Path, build: Callable[[Path], ModelFacts], *, name: str)
     version's hexadecimal part is a digest of what makes this model this model: weights, tokenizer,
     configuration, not the graphs, which other releases of torch write otherwise. The folder appears under
     its name only when it is whole, and a version of the same weights that exists already is kept as it is.
+    Raises ``ModelError`` where it cannot be written, a full disk included; nothing of it is left then.
     """
-    models.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=models))
     try:
-        facts = build(scratch)
-        version = _finish(scratch, facts, name)
-        folder = _publish(scratch, models, version)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    point_latest(models, folder.name)
+        models.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=models))
+        try:
+            facts = build(scratch)
+            version = _finish(scratch, facts, name)
+            folder = _publish(scratch, models, version)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        point_latest(models, folder.name)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"cannot write a model to {models}: {error}; make room there, or name another folder"
+        ) from error
     return folder
 
 
 def point_latest(models: Path, version: str) -> None:
     """Make ``latest`` name a version, in one step."""
     temporary = models / f".{LATEST}-{os.getpid()}"
-    temporary.write_text(version + "\n", encoding="utf-8")
-    temporary.replace(models / LATEST)
+    try:
+        temporary.write_text(version + "\n", encoding="utf-8")
+        temporary.replace(models / LATEST)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _open(folder: Path, manifest: Manifest, threads: int, providers: Sequence[str]) -> ServingModel:

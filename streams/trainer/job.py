@@ -45,7 +45,8 @@ def train(
     """Train a successor of the model in the folder ``champion`` on a window, and judge it.
 
     The candidate is left in ``folder``, where an interrupted call is taken up again. A window that cannot be
-    learned from is ``refused``. Raises ``ModelError`` and ``BrokerError``.
+    learned from is ``refused``; where nothing can be written, for want of room or rights, the training has
+    ``failed``. Raises ``ModelError`` and ``BrokerError``.
     """
     try:
         window = read()
@@ -55,6 +56,8 @@ def train(
         verdict = _trained(champion, window, folder, settings, progress)
     except DataError as error:
         return Verdict(status="refused", reason="empty_window", sentence=str(error))
+    except OSError as error:
+        return Verdict(status="failed", sentence=f"cannot work in {settings.trainer.models}: {error}")
     return msgspec.structs.replace(
         verdict,
         items=len(window.items),

@@ -68,5 +68,8 @@ def _write(path: Path, known: dict[bytes, Vectors]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".new.npz")
     keys = np.frombuffer(b"".join(known), np.uint8).reshape(-1, KEY_BYTES)
-    np.savez(scratch, keys=keys, vectors=np.array(list(known.values()), np.float32))
-    scratch.replace(path)
+    try:
+        np.savez(scratch, keys=keys, vectors=np.array(list(known.values()), np.float32))
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -76,6 +76,11 @@ class Trainer:
                 log.warning("%s; the request is tried again in %.0f s", error, WAIT_SECONDS)
                 self._stopped.wait(WAIT_SECONDS)
                 self._lease.again(received)
+            except OSError as error:
+                models = self._settings.trainer.models
+                log.error("cannot write to %s: %s; make room there, the request is kept", models, error)
+                self._stopped.wait(WAIT_SECONDS)
+                self._lease.again(received)
             except BrokerError as error:
                 log.warning("the request is left to another trainer: %s", error)
             else:
@@ -170,7 +175,8 @@ def concluded(
 ) -> Outcome:
     """The outcome of a verdict, recorded; a candidate that cannot be released is one that failed.
 
-    Raises ``BrokerUnavailable``, with nothing recorded: try again.
+    Raises ``BrokerUnavailable``, and ``OSError`` where not even that can be written, with nothing recorded:
+    try again.
     """
     try:
         return outcomes.conclude(

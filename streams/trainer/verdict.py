@@ -47,8 +47,11 @@ def write_json(path: Path, value: msgspec.Struct) -> None:
     """Write a struct, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.new")
-    scratch.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2))
-    scratch.replace(path)
+    try:
+        scratch.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2))
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def read_verdict(folder: Path) -> Verdict | None:

@@ -12,13 +12,14 @@ from encoders.batching import TrainingSequences, sequences_of
 from encoders.checkpoint import Checkpoint
 from encoders.config import ModelConfig, TrainingConfig
 from encoders.domains import Domain
-from encoders.errors import DataError, ModelCorrupt, SettingsError
+from encoders.errors import DataError, ModelCorrupt, ModelError, SettingsError
 from encoders.events import EventType
 from encoders.torch_context import seeded
 from encoders.towers import ItemTower, Towers, UserTower, new_towers
 from encoders.training import Outcome, Trainer
 from encoders.validation import Ranking, rank_targets
 from encoders.whitening import fit_whitening
+from tests.support.full_disk import fill_up, small_disk
 
 ITEMS, TEXT_DIM = 40, 16
 MODEL = ModelConfig(dim=8, hidden=16, item_hidden=16)
@@ -182,6 +183,22 @@ def test_resuming_with_other_data_is_refused(tmp_path: Path) -> None:
     train(tmp_path, walks(20), epochs=1)
     with pytest.raises(SettingsError, match="other data or settings"):
         train(tmp_path, walks(21), epochs=1, resume=True)
+
+
+def test_on_a_full_disk_training_ends_and_the_epoch_before_is_whole(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=2) as disk:
+
+        def fill_after_an_epoch(stage: str, done: int, total: int, note: str) -> None:
+            if (stage, done) == ("epoch", 1):
+                fill_up(disk)
+
+        checkpoint, data, start = Checkpoint(disk / "c"), walks(40), towers()
+        trainer = Trainer(start, [Domain.of(start.item, texts(), data)], TRAINING)
+        with pytest.raises(ModelError, match="No space left on device"):
+            trainer.run(checkpoint, fill_after_an_epoch, resume=False, parent="p")
+        (disk / "ballast").unlink()
+        resumed = trainer.run(checkpoint, quiet, resume=True, parent="p")
+        assert resumed.curve == train(tmp_path, data)[1].curve
 
 
 def test_unreadable_checkpoint_is_named(tmp_path: Path) -> None:

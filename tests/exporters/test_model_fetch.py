@@ -15,6 +15,7 @@ from encoders.errors import ModelNotFound, ReleaseRefused
 from exporters import model_fetch
 from exporters.model_fetch import describe, fetch_model
 from exporters.model_manifest import MANIFEST
+from tests.support.full_disk import fill_up, small_disk
 
 FILES = {"config.json": b"{}", "item.onnx": b"graph" * 1000}
 
@@ -156,3 +157,14 @@ def test_a_version_is_described_without_fetching_it(version: Path) -> None:
 def test_where_there_is_no_version_there_is_nothing_to_describe(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         describe(str(tmp_path))
+
+
+def test_a_full_cache_is_said_and_keeps_nothing_half_copied(version: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=1) as cache:
+        ballast = fill_up(cache, but_for=4_096)
+        with pytest.raises(ReleaseRefused, match="No space left on device") as caught:
+            fetch_model(str(version), cache)
+        assert caught.value.reason == "unreadable"
+        assert list(cache.iterdir()) == [ballast]
+        ballast.unlink()
+        assert fetch_model(str(version), cache).folder.is_dir()

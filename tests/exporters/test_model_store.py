@@ -4,16 +4,19 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from encoders.errors import ModelCorrupt, ModelNotFound
+from encoders.errors import ModelCorrupt, ModelError, ModelNotFound
 from exporters.model_manifest import entry_of
-from exporters.model_store import load_model, point_latest
+from exporters.model_store import ModelFacts, load_model, point_latest, write_model
 from exporters.vector_store import CollectionNames
+from tests.support.full_disk import fill_up, small_disk
 
 
 @pytest.fixture
@@ -187,3 +190,45 @@ def test_files_name_no_path_of_the_machine_that_made_them(model: Path) -> None:
         content = path.read_bytes()
         assert str(Path(__file__).parents[2]).encode() not in content, path.name
         assert b"site-packages" not in content, path.name
+
+
+def copies(source: Path) -> Callable[[Path], ModelFacts]:
+    """Writes the files of a version one after the other, the large one last."""
+
+    def build(folder: Path) -> ModelFacts:
+        for path in sorted(source.iterdir(), key=lambda path: path.stat().st_size):
+            shutil.copyfile(path, folder / path.name)
+        raise AssertionError("it found room")
+
+    return build
+
+
+def saves(tensors: int) -> Callable[[Path], ModelFacts]:
+    def build(folder: Path) -> ModelFacts:
+        save_file({"w": np.ones(tensors, np.float32)}, folder / "weights.safetensors")
+        raise AssertionError("it found room")
+
+    return build
+
+
+@pytest.mark.parametrize("writer", ["files", "weights"])
+def test_on_a_full_disk_no_model_is_written_and_the_latest_stays(
+    writer: str, model: Path, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=8) as models:
+        shutil.copytree(model, models / "v1", ignore=shutil.ignore_patterns("text.onnx"))
+        point_latest(models, "v1")
+        build = {"files": copies(model), "weights": saves(4_000_000)}[writer]
+        with pytest.raises(ModelError, match=r"No space left on device.*make room"):
+            write_model(models, build, name="freshet")
+        assert sorted(path.name for path in models.iterdir()) == ["latest", "v1"]
+        assert (models / "latest").read_text() == "v1\n"
+
+
+def test_without_room_for_a_pointer_it_names_what_it_named(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", megabytes=1) as models:
+        point_latest(models, "v1")
+        fill_up(models)
+        with pytest.raises(OSError, match="No space left on device"):
+            point_latest(models, "v2")
+        assert (models / "latest").read_text() == "v1\n"

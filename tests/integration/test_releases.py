@@ -71,9 +71,6 @@ class ReleasingShop(Shop):
             self.producer.flush()
             time.sleep(0.05)
 
-    def reencoded(self) -> float:
-        return float(self.worker.metrics().partition("\nfreshet_reencoded_users_total ")[2].partition("\n")[0])
-
     def serves(self, version: str) -> bool:
         return f'model_version="{version}",role="champion"' in self.worker.metrics()
 
@@ -81,9 +78,11 @@ class ReleasingShop(Shop):
         return [one.model_version for one in self.recommendations(user)]
 
     def refusals(self, reason: str) -> float:
-        line = f'freshet_release_refusals_total{{reason="{reason}"}} '
-        found = [one for one in self.worker.metrics().splitlines() if one.startswith(line)]
-        return float(found[0].removeprefix(line)) if found else 0.0
+        return self.counted(f'freshet_release_refusals_total{{reason="{reason}"}}')
+
+    def counted(self, metric: str) -> float:
+        found = [one for one in self.worker.metrics().splitlines() if one.startswith(f"{metric} ")]
+        return float(found[0].removeprefix(metric)) if found else 0.0
 
     def number(self) -> int:
         """Of the newest release."""
@@ -181,7 +180,7 @@ def small(shop: ReleasingShop) -> Path:
 def test_a_distilled_version_takes_over_and_users_go_on_from_their_histories(
     shop: ReleasingShop, small: Path
 ) -> None:
-    before = shop.reencoded()
+    before = shop.counted("freshet_reencoded_users_total")
     shop.freshet("models", "promote", small.name, "--json")
     shop.click_until_it_serves(small.name)
     for number in range(20):
@@ -191,7 +190,8 @@ def test_a_distilled_version_takes_over_and_users_go_on_from_their_histories(
     metrics = shop.worker.metrics()
     assert f'freshet_model_info{{dim="64",model_version="{small.name}",role="champion"}} 1.0' in metrics
     assert f"freshet_known_items {len(ITEMS)}.0" in metrics
-    assert shop.reencoded() >= before + 20  # some came again before the swap, too
+    # Some came again before the swap, too.
+    assert shop.counted("freshet_reencoded_users_total") >= before + 20
     assert answered_events(shop, "user-1") == shop.sent["user-1"]
 
 

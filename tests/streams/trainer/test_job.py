@@ -12,7 +12,9 @@ from encoders.progress import no_progress
 from exporters.model_store import resolve_model
 from streams.settings import Settings, TrainerSettings
 from streams.trainer import job
+from streams.trainer.text_vectors import TEXTS
 from streams.trainer.window import Window
+from tests.support.full_disk import fill_up, small_disk
 
 EVENTS = [Interaction(f"u{n % 3}", f"i{n % 4}", EventType.CLICK, 1_000 * n, f"e{n}") for n in range(20)]
 WINDOW = Window([Item(f"i{row}", f"item {row}") for row in range(4)], EVENTS)
@@ -41,3 +43,15 @@ def test_a_window_of_clicks_alone_is_refused_where_clicks_are_not_trained(
     verdict = job.train(champion, lambda: WINDOW, tmp_path / "work", settings, no_progress)
     assert verdict.status == "refused"
     assert "raise click_loss_weight" in verdict.sentence
+
+
+def test_a_training_without_room_for_its_files_has_failed_with_the_reason(
+    untrained_model: Path, tmp_path: Path
+) -> None:
+    champion = resolve_model(untrained_model)
+    with small_disk(tmp_path / "disk", megabytes=1) as models:
+        fill_up(models)
+        settings = Settings(trainer=TrainerSettings(models=models, min_events=10))
+        verdict = job.train(champion, lambda: WINDOW, tmp_path / "work", settings, no_progress)
+        assert (verdict.status, list((models / TEXTS).iterdir())) == ("failed", [])
+        assert "No space left on device" in verdict.sentence

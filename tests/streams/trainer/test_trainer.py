@@ -24,6 +24,7 @@ from streams.trainer.metrics import TrainerMetrics
 from streams.trainer.outcomes import Outcome, Outcomes
 from streams.trainer.progress import ProgressLog
 from streams.trainer.trainer import Trainer
+from tests.support.full_disk import fill_up, small_disk
 from tests.support.trainers import RunningTrainer, alive, command, request, send, wait_for
 
 MakeSettings = Callable[..., KafkaSettings]
@@ -204,3 +205,20 @@ def test_a_request_that_is_no_json_stops_nobody(settings: Settings, parent: str)
     with training(settings):
         assert outcome_of(settings, "r2").status == "rejected"
     assert sorted(dead_letters(settings)) == ["key_mismatch", "malformed_json", "null_value", "schema"]
+
+
+def test_a_request_waits_until_the_models_folder_has_room_for_its_outcome(
+    settings: Settings, parent: str, untrained_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(settings.trainer.models / "disk", megabytes=1) as models:
+        (models / untrained_model.name).symlink_to(untrained_model)
+        full = settings.model_copy(update={"trainer": TrainerSettings(models=models)})
+        ballast = fill_up(models)
+        with training(full):
+            send(full.kafka, request(1, parent=parent))
+            deadline = time.monotonic() + 60
+            while "make room there, the request is kept" not in caplog.text:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            ballast.unlink()
+            assert outcome_of(full, "r1").status == "rejected"
