@@ -30,6 +30,7 @@ def columns(q: Question) -> Iterator[Floats]:
     yield from _content(q)
     yield from _repeat(q)
     yield from _behaviour(q)
+    yield from _course(q)
     yield from _user(q)
 
 
@@ -96,13 +97,10 @@ def _popularity(q: Question) -> Iterator[Floats]:
 
 
 def _content(q: Question) -> Iterator[Floats]:
-    none, ages, depth = np.zeros(q.safe.shape, np.float32), q.catalogue.ages, q.catalogue.depth
+    none, ages = np.zeros(q.safe.shape, np.float32), q.catalogue.ages
     yield none if q.catalogue.categories is None else _category(q, q.catalogue.categories)
     yield none if q.catalogue.prices is None else _price(q, q.catalogue.prices)
     yield none if ages is None else np.log1p(np.maximum(ages[q.safe], 0.0) * HOURS)
-    # Whether people come to the item early or late, and whether this user is early or late.
-    yield none if depth is None else depth[q.safe]
-    yield none if depth is None else depth[q.safe] - np.log1p(q.lengths)[:, None]
 
 
 def _category(q: Question, categories: Integers) -> Floats:
@@ -177,6 +175,22 @@ def _behaviour(q: Question) -> Iterator[Floats]:
         yield np.broadcast_to(column.astype(np.float32)[:, None], q.safe.shape)
 
 
+def _course(q: Question) -> Iterator[Floats]:
+    """Whether people come to the item early or late, whether the user is early or late, in his life and in
+    the last hour."""
+    depth, none = q.catalogue.depth, np.zeros(q.safe.shape, np.float32)
+    yield none if depth is None else depth[q.safe]
+    yield none if depth is None else depth[q.safe] - np.log1p(q.lengths)[:, None]
+    days = q.whole.days
+    if days is None:
+        yield from (none, none)
+        return
+    lately = (q.whole.weights > 0) & (days * HOURS < 1.0)  # [b, t]
+    since = np.where(lately, np.maximum(days, 0.0), 0.0).max(axis=1) * HOURS * 3_600.0
+    for column in (np.log1p(lately.sum(axis=1)), np.log1p(since)):
+        yield np.broadcast_to(column.astype(np.float32)[:, None], q.safe.shape)
+
+
 def _user(q: Question) -> Iterator[Floats]:
     """The same for all candidates: what the other columns are to be read by."""
     whole = q.whole
@@ -184,20 +198,8 @@ def _user(q: Question) -> Iterator[Floats]:
     pause = np.zeros(len(count)) if whole.days is None else np.maximum(whole.days[:, 0], 0.0) * (count > 0)
     ordered = np.sort(np.where(whole.weights > 0, whole.items, -1), axis=1)
     again = ((np.diff(ordered, axis=1) == 0) & (ordered[:, 1:] >= 0)).sum(axis=1)
-    user = (np.log1p(q.lengths), np.log1p(pause * MINUTES), again / np.maximum(count, 1), *_session(q))
-    for column in user:
+    for column in (np.log1p(q.lengths), np.log1p(pause * MINUTES), again / np.maximum(count, 1)):
         yield np.broadcast_to(column.astype(np.float32)[:, None], q.safe.shape)
-
-
-def _session(q: Question) -> tuple[Floats, Floats]:
-    """The user's events of the last hour, and the seconds since the first of them: logarithms [b]."""
-    days, real = q.whole.days, q.whole.weights > 0
-    if days is None:
-        none = np.zeros(len(real), np.float32)
-        return none, none
-    lately = real & (days * HOURS < 1.0)  # [b, t]
-    since = np.where(lately, np.maximum(days, 0.0), 0.0).max(axis=1) * HOURS * 3_600.0
-    return np.log1p(lately.sum(axis=1)), np.log1p(since)
 
 
 def _like_others(vectors: Floats, weights: Floats) -> Floats:

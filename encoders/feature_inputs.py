@@ -66,10 +66,11 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "factors": ("factored", "factored_relative", "factored_place"),
     "popularity": ("popularity", "popularity_relative", "trend", "recent", "quiet"),
-    "content": ("category", "price", "age", "depth", "depth_ahead"),
+    "content": ("category", "price", "age"),
     "repeat": ("seen", "seen_lately", "had", "had_lately", "had_days", "had_first_days", "had_due"),
     "behaviour": ("bought", "bought_share", "had_bought", "had_carted", "bought_last", "buyer"),
-    "user": ("history", "pause", "repeats", "session", "session_seconds"),
+    "course": ("depth", "depth_ahead", "session", "session_seconds"),
+    "user": ("history", "pause", "repeats"),
 }
 """Feature names by group, for ablation."""
 FEATURES: Final = tuple(name for names in GROUPS.values() for name in names)

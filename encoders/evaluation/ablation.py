@@ -14,7 +14,7 @@ from encoders.ranker import RankerConfig, RankingRows, rank_with, train_ranker
 from encoders.two_stage import COVISITED, INTEREST
 
 RECENT, HAD = FEATURES.index("recent"), FEATURES.index("had")
-ROWS = (500, 1_000, 2_000, 4_000)
+ROWS = (500, 1_000, 2_000, 4_000, 8_000, 16_000)
 """Rows that the learning curve's rankers are trained on, those below all there are."""
 DIVERSITY = 0.3
 """Strength of maximal marginal relevance in the last line."""

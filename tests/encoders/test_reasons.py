@@ -15,7 +15,7 @@ from encoders.runtime import ServingModel
 from encoders.two_stage import COVISITED, INTEREST
 
 F = len(FEATURES)
-OF_THE_USER = (*GROUPS["user"], "bought_last", "buyer")
+OF_THE_USER = (*GROUPS["user"], "bought_last", "buyer", "session", "session_seconds")
 """The same for all candidates of a user."""
 seeds = st.integers(0, 2**32 - 1)
 
