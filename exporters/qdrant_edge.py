@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -105,7 +104,10 @@ class Filling:
                 page, start = engine.scroll(target, (), ("text",), start, FILLED_POINTS)
                 vectors = encode(np.stack([point.vectors["text"] for point in page]))
                 engine.replace_vectors(target, "item", [point.id for point in page], vectors)
-            yield [replace(point, vectors={"item": one}) for point, one in zip(page, vectors, strict=True)]
+            yield [
+                Point(point.id, point.payload, {"item": one})
+                for point, one in zip(page, vectors, strict=True)
+            ]
             if start is None:
                 return
 

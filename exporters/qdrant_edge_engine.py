@@ -53,6 +53,7 @@ class EdgeEngine:
         self._shards: dict[str, edge.EdgeShard] = {}
         self._layouts: dict[str, Layout] = {}
         self._unflushed: Counter[str] = Counter()
+        self._unindexed: set[str] = set()
         self._writing: defaultdict[str, RLock] = defaultdict(RLock)
         self._lock_file: int | None = take_folder(path)
         remove_unfinished(path)
@@ -63,11 +64,12 @@ class EdgeEngine:
     def ensure(self, collection: str, layout: Layout) -> None:
         """Create or open the collection, and refuse it where it holds vectors of other names or sizes."""
         with self._writing[collection], self._lock, translated(f"the layout of collection {collection}"):
-            shard = self._matching_shard(collection, layout)
-            present = shard.info().payload_schema
-            for key, index in layout.indexes.items():
-                if key not in present:
-                    shard.update(edge.UpdateOperation.create_field_index(key, INDEX_TYPES[index]))
+            made = not is_shard(self.folder(collection))
+            self._open_matching(collection, layout)
+            self._layouts[collection] = layout
+            self._unindexed.add(collection)
+            if not made:
+                self._index(collection)
 
     def exists(self, collection: str) -> bool:
         """Whether the collection is there."""
@@ -78,6 +80,7 @@ class EdgeEngine:
         with self._writing[collection]:
             shard = self._shard(collection)
             with translated(f"a write to {collection}"):
+                self._index(collection)
                 for point in batch:
                     shard.update(
                         edge.UpdateOperation.upsert_points(
@@ -221,21 +224,33 @@ class EdgeEngine:
                     self._shards[collection] = edge.EdgeShard.load(str(folder))
             return self._shards[collection]
 
-    def _matching_shard(self, collection: str, layout: Layout) -> edge.EdgeShard:
-        """The shard, opened with ``layout``: only at opening does the engine compare names and sizes."""
+    def _open_matching(self, collection: str, layout: Layout) -> None:
+        """Open it with ``layout``, or make it: only at opening does the engine compare names and sizes."""
         self._open_or_raise()
         known, opened = self._layouts.get(collection), self._shards.get(collection)
         if opened and known and (known.sizes, known.sparse) == (layout.sizes, layout.sparse):
-            return opened
-        folder = shard_folder(self._path, collection)
+            return
+        folder = self.folder(collection)
         opened = self._shards.pop(collection, None)
         self._layouts.pop(collection, None)
         if opened is not None:
             opened.close()
         make = edge.EdgeShard.load if is_shard(folder) else edge.EdgeShard.create
         self._shards[collection] = make(str(folder), edge_config(layout))
-        self._layouts[collection] = layout
-        return self._shards[collection]
+
+    def _index(self, collection: str) -> None:
+        """Make the payload indexes that are missing.
+
+        A new collection gets them with its first points, unless it becomes a copy of one that has them: each
+        stops this process for as long as the disk takes.
+        """
+        if collection in self._unindexed:
+            shard = self._shards[collection]
+            present = shard.info().payload_schema
+            for key, index in self._layouts[collection].indexes.items():
+                if key not in present:
+                    shard.update(edge.UpdateOperation.create_field_index(key, INDEX_TYPES[index]))
+            self._unindexed.discard(collection)
 
     def _flush_sometimes(self, collection: str, written: int) -> None:
         """Flush the collection alone: everything in this process stands still meanwhile."""

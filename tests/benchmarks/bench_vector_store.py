@@ -30,6 +30,7 @@ from exporters.vector_store import (
 )
 
 BATCH = 100
+RECEIVED_MS = 1
 NAMES = CollectionNames.of("benchmark", prefix="bench-")
 SIZES = VectorSizes(item=128, text=384, state=256)
 
@@ -84,7 +85,22 @@ def measure(store: VectorStore, options: argparse.Namespace) -> dict[str, object
         "nearest_items_single_us": spread(
             lambda batch: store.nearest_items(NAMES, batch[:1], limits[:1]), queries, 1
         ),
+        "copy_items_us": copied(store, "copy", options.items),
+        "copy_items_since_us": copied(store, "since", options.items, since_ms=RECEIVED_MS),
     }
+
+
+def copied(store: VectorStore, version: str, size: int, since_ms: int = 0) -> dict[str, float]:
+    """All items, under another version: as a swap does it, or those since a time: written singly."""
+    names = CollectionNames.of(version, prefix="bench-")
+    store.ensure_collections(names, SIZES)
+    before = process_time()
+    clock = timed(lambda: list(store.copy_items(NAMES, names, halved, since_ms)), size)
+    return {"clock": round(clock, 1), "cpu": round((process_time() - before) / size * 1e6, 1)}
+
+
+def halved(texts: Vector) -> Vector:
+    return np.asarray(texts[:, : SIZES.item] / 2, np.float32)
 
 
 def spread(call: Callable[..., object], batches: Sequence[object], size: int) -> dict[str, float]:
@@ -118,7 +134,7 @@ def items(rng: np.random.Generator, count: int) -> list[ItemRecord]:
             n % 10 != 0,
             "d" * 32,
             n,
-            1,
+            RECEIVED_MS,
         )
         for n in range(count)
     ]

@@ -17,7 +17,14 @@ import qdrant_edge as edge
 from encoders.errors import StoreError
 from exporters.qdrant_edge import EdgeVectorStore
 from exporters.qdrant_edge_engine import EdgeEngine
-from exporters.qdrant_points import EVIDENCE_LAYOUT, Layout, evidence_point, item_point, point_id
+from exporters.qdrant_points import (
+    EVIDENCE_LAYOUT,
+    Layout,
+    evidence_point,
+    item_point,
+    items_layout,
+    point_id,
+)
 from exporters.vector_store import CollectionNames, ItemFilter, dimension_of
 from tests.contracts.evidence_contract import evidence, neighbours
 from tests.contracts.vector_store_contract import NAMES, SIZES, assert_same, item, user
@@ -168,6 +175,16 @@ def test_qdrant_ranks_by_evidence_as_the_sum_over_a_users_recent_items_does(tmp_
     order = [row for row in np.argsort(-scores, kind="stable") if scores[row] > 0]
     assert [hit.id for hit in hits] == [point_id(ids[row]) for row in order]
     np.testing.assert_allclose([hit.score for hit in hits], scores[order], rtol=1e-5)
+
+
+def test_payload_indexes_come_with_the_first_points(tmp_path: Path) -> None:
+    engine, layout = EdgeEngine(tmp_path), items_layout(SIZES)
+    engine.ensure(NAMES.items, layout)
+    made = set(engine._shard(NAMES.items).info().payload_schema)
+    engine.upsert_newer(NAMES.items, [item_point(item("i"))], "source_offset")
+    then = set(engine._shard(NAMES.items).info().payload_schema)
+    engine.close()
+    assert (made, then) == (set(), set(layout.indexes))
 
 
 def test_items_of_an_older_version_are_read_and_filtered(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ import pytest
 
 from encoders.errors import StoreError
 from exporters import qdrant_edge
-from exporters.qdrant_edge import EdgeVectorStore
+from exporters.qdrant_edge import EdgeVectorStore, Filling
+from exporters.qdrant_edge_engine import EdgeEngine
 from exporters.qdrant_edge_folder import copy_folder
+from exporters.qdrant_points import item_point, items_layout
 from exporters.qdrant_store import QdrantVectorStore
 from exporters.vector_store import CollectionNames, ItemFilter, ItemRecord, VectorSizes
 from tests.contracts.vector_store_contract import NAMES, OTHER, SIZES, assert_same, item, turned
@@ -189,6 +191,19 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(
     assert [one.name for one in (folder / "store").glob(".*.filling")] == []
     list(store.copy_items(NAMES, OTHER, turned))
     assert_filled(store)
+
+
+def test_it_has_the_payload_indexes_that_the_copied_one_lacks(folder: Path) -> None:
+    """Of which an older version made fewer."""
+    wanted = items_layout(SIZES)
+    engine = EdgeEngine(folder / "older")
+    engine.ensure(NAMES.items, replace(wanted, indexes={"available": "integer"}))
+    engine.upsert_newer(NAMES.items, [item_point(one) for one in ITEMS[:9]], "source_offset")
+    engine.ensure(OTHER.items, wanted)
+    assert Filling(engine, NAMES.items, OTHER.items).begin()
+    found = set(engine._shard(OTHER.items).info().payload_schema)
+    engine.close()
+    assert found == set(wanted.indexes)
 
 
 def test_vectors_of_other_sizes_are_written_point_by_point(store: EdgeVectorStore) -> None:
