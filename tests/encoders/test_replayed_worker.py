@@ -15,9 +15,10 @@ from encoders.evaluation.progressive_two_stage import Ordering, ProgressiveTwoSt
 from encoders.evaluation.timeline import Events, Stage, baskets_of
 from encoders.events import EventType, Item
 from encoders.evidence import Entries, Evidence
+from encoders.factors import fit_factors
 from encoders.features import FEATURES
 from encoders.progressive_rows import progressive_rows
-from encoders.replayed_worker import ReplayConfig, ReplayedWorker
+from encoders.replayed_worker import Asked, ReplayConfig, ReplayedWorker
 from encoders.runtime import ServingModel
 
 N, USERS, E = 40, 6, 120
@@ -157,6 +158,30 @@ def test_rows_ask_before_they_learn(serving_model: ServingModel):
     assert rows.targets.any(axis=1).all()
     assert (rows.real | ~rows.targets).all()
     assert not rows.features[rows.targets][:, FEATURES.index("seen")].any()
+
+
+def test_rows_ask_with_factors_of_what_lies_before_and_bring_those_of_the_whole_past(
+    serving_model: ServingModel, monkeypatch: pytest.MonkeyPatch
+):
+    events = stream()
+    fitted: list[int] = []
+    ask = ReplayedWorker.ask
+
+    def fit(users: np.ndarray, items: np.ndarray, n: int) -> np.ndarray:
+        fitted.append(len(users))
+        return fit_factors(users, items, n)
+
+    def asked(worker: ReplayedWorker, user: int, seconds: float) -> Asked:
+        assert events.seconds[fitted[-1] - 1] < seconds
+        return ask(worker, user, seconds)
+
+    monkeypatch.setattr("encoders.progressive_rows.fit_factors", fit)
+    monkeypatch.setattr(ReplayedWorker, "ask", asked)
+    rows = progressive_rows(serving_model, events, stage_of(serving_model, events), ITEMS)
+    assert len(fitted) > 3
+    assert rows.features[:, :, FEATURES.index("factored_relative")].any()
+    whole = fit_factors(events.users, events.items, N)
+    np.testing.assert_array_equal(rows.factors.rows([item.item_id for item in ITEMS]), whole)
 
 
 def test_a_stream_without_anything_to_ask_is_refused(serving_model: ServingModel):

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from encoders.errors import DataError, SettingsError
+from encoders.factors import FACTORS
 from exporters.model_manifest import RANKER_WEIGHTS, entry_of
 from streams.cli.train_ranker import train_ranker
 
@@ -87,6 +88,15 @@ def test_data_with_times_are_learned_along_their_stream_up_to_a_time(timed, untr
     same = run(timed, untrained_model, tmp_path / "same", "--until", when, name="movielens")
     rows = [found["metrics"]["ranker_rows"] for found in (whole, part, same)]
     assert rows[1] == rows[2] < rows[0]
+
+
+def test_the_factors_of_one_past_come_with_its_ranker_and_of_several_shops_none_do(
+    folder, timed, untrained_model, tmp_path
+):
+    one = run(timed, untrained_model, tmp_path / "one", name="movielens")
+    two = run(timed, untrained_model, tmp_path / "two", "--dataset", "unisrec", str(folder), name="movielens")
+    without = run(timed, untrained_model, tmp_path / "no", "--without", "factors", name="movielens")
+    assert [found["factors"] for found in (one, two, without)] == [FACTORS, 0, 0]
 
 
 def test_candidates_are_as_the_settings_say(timed, untrained_model, tmp_path, monkeypatch):
