@@ -77,7 +77,13 @@ def _factors(q: Question) -> Iterator[Floats]:
     newest = q.whole.newest(FOLDED)
     weights = newest.weights * np.float32(FOLD_DECAY) ** np.arange(newest.items.shape[1], dtype=np.float32)
     users = weights[:, None, :] @ factors[newest.items]  # [b, 1, f]
-    scores: Floats = np.maximum((factors[q.safe] @ users.transpose(0, 2, 1))[:, :, 0], 0.0)
+    items = factors[q.safe]  # [b, c, f]
+    scores: Floats = (items @ users.transpose(0, 2, 1))[:, :, 0]
+    # What the user's other items say: that he had this one is told by features of repeats.
+    rows, places, flat = q.own
+    near = places < weights.shape[1]
+    again = np.bincount(flat[near], weights[rows[near], places[near]], q.safe.size).reshape(q.safe.shape)
+    scores = np.maximum(scores - again * (items**2).sum(axis=2), 0.0).astype(np.float32)
     yield np.log(scores + np.float32(1e-4))
     yield _over(scores, scores.max(axis=1, keepdims=True))
     yield _place(scores, q.real)

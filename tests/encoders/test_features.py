@@ -111,6 +111,13 @@ def test_factors_are_read_along_the_newest_hundred_events():
     np.testing.assert_allclose(one(found, "factored_place"), np.log1p(better), rtol=1e-5)
 
 
+def test_an_items_own_factors_say_nothing_of_it_to_who_had_it():
+    factors = np.eye(N, 3, dtype=np.float32) + 0.5
+    with_it = describe([[1, 2, 1]], [[1, 4]], factors=factors)[0]
+    scores = 0.98 * factors[[1, 4]] @ factors[2] + np.array([0, (1 + 0.98**2) * factors[4] @ factors[1]])
+    np.testing.assert_allclose(one(with_it, "factored"), np.log(scores + 1e-4), rtol=1e-3)
+
+
 def test_kinds_of_events_speak_of_the_item_of_the_user_with_it_and_of_the_user():
     buy, cart, look = EventType.PURCHASE, EventType.CART, EventType.CLICK
     items, types = np.array([[5, 9, 5, 2, 9]]), np.array([[buy, cart, buy, cart, look]])
