@@ -22,6 +22,7 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from encoders.errors import StoreError
+from exporters.disk_room import require_room, taken
 from exporters.qdrant_conditions import AtLeast, Conditions
 from exporters.qdrant_edge_folder import is_shard, remove_unfinished, shard_folder, take_folder
 from exporters.qdrant_edge_types import (
@@ -62,7 +63,11 @@ class EdgeEngine:
         return f"EdgeEngine({str(self._path)!r})"
 
     def ensure(self, collection: str, layout: Layout) -> None:
-        """Create or open the collection, and refuse it where it holds vectors of other names or sizes."""
+        """Create or open the collection, and refuse it where it holds vectors of other names or sizes.
+
+        To create one takes room for as much as the largest has, so that a new version's items do not take
+        it from those at work. Raises ``StoreUnavailable`` on a full disk.
+        """
         with self._writing[collection], self._lock, translated(f"the layout of collection {collection}"):
             made = not is_shard(self.folder(collection))
             self._open_matching(collection, layout)
@@ -77,6 +82,7 @@ class EdgeEngine:
 
     def upsert_newer(self, collection: str, batch: Sequence[Point], version_key: str) -> None:
         """Write each point where it is absent or has a lower ``version_key``; logged when it returns."""
+        require_room(self._path)
         with self._writing[collection]:
             shard = self._shard(collection)
             with translated(f"a write to {collection}"):
@@ -91,6 +97,7 @@ class EdgeEngine:
 
     def replace_vectors(self, collection: str, name: str, ids: Sequence[UUID], vectors: Vector) -> None:
         """Write vectors [n, d] of points that are there; logged when it returns, flushed by ``flush``."""
+        require_room(self._path)
         with self._writing[collection], translated(f"a write to {collection}"):
             replaced = [edge.PointVectors(id_, {name: one}) for id_, one in zip(ids, vectors.tolist())]
             self._shard(collection).update(edge.UpdateOperation.update_vectors(replaced))
@@ -220,6 +227,7 @@ class EdgeEngine:
                     raise StoreError(
                         f"there is no collection {collection} in {self._path}: start a worker first"
                     )
+                require_room(self._path)
                 with translated(f"to open {folder}"):
                     self._shards[collection] = edge.EdgeShard.load(str(folder))
             return self._shards[collection]
@@ -231,6 +239,7 @@ class EdgeEngine:
         if opened and known and (known.sizes, known.sparse) == (layout.sizes, layout.sparse):
             return
         folder = self.folder(collection)
+        require_room(self._path, 0 if is_shard(folder) else self._largest())
         opened = self._shards.pop(collection, None)
         self._layouts.pop(collection, None)
         if opened is not None:
@@ -251,6 +260,10 @@ class EdgeEngine:
                 if key not in present:
                     shard.update(edge.UpdateOperation.create_field_index(key, INDEX_TYPES[index]))
             self._unindexed.discard(collection)
+
+    def _largest(self) -> int:
+        """Bytes that the largest collection takes on the disk."""
+        return max((taken(one) for one in self._path.iterdir() if is_shard(one)), default=0)
 
     def _flush_sometimes(self, collection: str, written: int) -> None:
         """Flush the collection alone: everything in this process stands still meanwhile."""

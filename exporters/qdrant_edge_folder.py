@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from encoders.errors import StoreError
+from exporters.disk_room import require_room, taken
 
 CONFIG = "edge_config.json"
 CHUNK = 1 << 20
@@ -76,7 +77,11 @@ def layout_in(folder: Path) -> tuple[object, object]:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copy a folder of files, holes as holes: the engine's are larger than what is in them."""
+    """Copy a folder of files, holes as holes: the engine's are larger than what is in them.
+
+    Raises ``StoreUnavailable`` where there is no room for it.
+    """
+    require_room(source.parent, taken(source))
     shutil.copytree(source, target, copy_function=_copy_file)
 
 
