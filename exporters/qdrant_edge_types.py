@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import cast
 from uuid import UUID
 
 import numpy as np
@@ -76,7 +77,7 @@ def point_of(record: edge.Record) -> Point:
             sparse[name] = Sparse.of(vector.indices, vector.values)
         else:
             # Two thirds of what numpy takes for it.
-            dense[name] = np.frombuffer(array("f", vector), np.float32)
+            dense[name] = np.frombuffer(array("f", cast("list[float]", vector)), np.float32)
     return Point(uuid_of(record.id), record.payload or {}, dense, sparse)
 
 
