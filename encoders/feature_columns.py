@@ -77,13 +77,12 @@ def _factors(q: Question) -> Iterator[Floats]:
     newest = q.whole.newest(FOLDED)
     weights = newest.weights * np.float32(FOLD_DECAY) ** np.arange(newest.items.shape[1], dtype=np.float32)
     users = weights[:, None, :] @ factors[newest.items]  # [b, 1, f]
-    items = factors[q.safe]  # [b, c, f]
-    scores: Floats = (items @ users.transpose(0, 2, 1))[:, :, 0]
+    scores: Floats = (factors[q.safe] @ users.transpose(0, 2, 1))[:, :, 0]
     # What the user's other items say: that he had this one is told by features of repeats.
-    rows, places, flat = q.own
-    near = places < weights.shape[1]
-    again = np.bincount(flat[near], weights[rows[near], places[near]], q.safe.size).reshape(q.safe.shape)
-    scores = np.maximum(scores - again * (items**2).sum(axis=2), 0.0).astype(np.float32)
+    rows, places, flat = (column[q.own.places < weights.shape[1]] for column in q.own)
+    own = weights[rows, places] * np.square(factors[q.safe.reshape(-1)[flat]]).sum(axis=1)
+    scores = scores - np.bincount(flat, own, scores.size).reshape(scores.shape)
+    scores = np.maximum(scores, 0.0).astype(np.float32)
     yield np.log(scores + np.float32(1e-4))
     yield _over(scores, scores.max(axis=1, keepdims=True))
     yield _place(scores, q.real)
