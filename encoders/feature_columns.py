@@ -82,7 +82,7 @@ def _factors(q: Question) -> Iterator[Floats]:
     rows, places, flat = (column[q.own.places < weights.shape[1]] for column in q.own)
     own = weights[rows, places] * np.square(factors[q.safe.reshape(-1)[flat]]).sum(axis=1)
     scores = scores - np.bincount(flat, own, scores.size).reshape(scores.shape)
-    scores = np.maximum(scores, 0.0).astype(np.float32)
+    scores = np.where(q.real, np.maximum(scores, 0.0), 0.0).astype(np.float32)
     yield np.log(scores + np.float32(1e-4))
     yield _over(scores, scores.max(axis=1, keepdims=True))
     yield _place(scores, q.real)

@@ -189,7 +189,11 @@ def test_the_order_of_candidates_does_not_matter(order):
 
 
 def test_padding_is_zero_and_changes_nothing():
-    found, padded = describe([[0, 1]], [[3, 4, 2]]), describe([[0, 1]], [[3, PADDING, 4, PADDING, 2]])
+    factors = np.ones((N, 2), np.float32)
+    factors[0] = 9.0  # what stands in the place of padding
+    whole = {"factors": factors, "bought": np.ones(N, np.float32), "depth": np.ones(N, np.float32)}
+    found = describe([[0, 1]], [[3, 4, 2]], **whole)
+    padded = describe([[0, 1]], [[3, PADDING, 4, PADDING, 2]], **whole)
     np.testing.assert_allclose(padded[0, [0, 2, 4]], found[0], rtol=1e-4, atol=1e-5)
     assert not padded[0, [1, 3]].any()
 
