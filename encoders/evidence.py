@@ -81,8 +81,9 @@ class Row:
 
 
 NOTHING = Row(np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 0.0, 0.0)
-SUMS = ("totals", "popularity", "recent", "bought", "depth")
 """The row of an item that nobody has turned to yet."""
+SUMS = ("totals", "popularity", "recent", "bought", "depth")
+"""What is added up for each item, beside its list; in the order of a ``Row``."""
 
 
 class Evidence:

@@ -7,7 +7,6 @@ it, and lets go of the lock. ``freshet bench pipeline`` shows it as the stage ``
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from threading import RLock
 from typing import TypeVar
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from encoders.dot_products import dot_products
 from encoders.exact_search import LARGEST_SCAN, lower_bounds
+from exporters.named_locks import NamedLocks
 from exporters.qdrant_conditions import AtLeast, Conditions
 from exporters.qdrant_engine import Engine, Hit
 from exporters.qdrant_points import Layout, Point
@@ -116,7 +116,7 @@ class MirroredEngine:
         self.shared = engine.shared
         self._largest = largest_scan
         # One each: a write to a collection that waits holds up nothing else.
-        self._locks: defaultdict[str, RLock] = defaultdict(RLock)
+        self._locks = NamedLocks()
         self._mirrors: dict[str, tuple[Mirror, str, str]] = {}
         # What only the engine does.
         self.retrieve, self.scroll, self.count = engine.retrieve, engine.scroll, engine.count

@@ -12,7 +12,7 @@ run one after another, and stop every other thread of the process meanwhile, the
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +23,7 @@ import qdrant_edge as edge
 
 from encoders.errors import StoreError
 from exporters.disk_room import require_room, taken
+from exporters.named_locks import NamedLocks
 from exporters.qdrant_conditions import AtLeast, Conditions
 from exporters.qdrant_edge_folder import is_shard, remove_unfinished, shard_folder, take_folder
 from exporters.qdrant_edge_types import (
@@ -55,7 +56,7 @@ class EdgeEngine:
         self._layouts: dict[str, Layout] = {}
         self._unflushed: Counter[str] = Counter()
         self._unindexed: set[str] = set()
-        self._writing: defaultdict[str, RLock] = defaultdict(RLock)
+        self._writing = NamedLocks()
         self._lock_file: int | None = take_folder(path)
         remove_unfinished(path)
 
