@@ -31,7 +31,7 @@ def impatient():
 @pytest.mark.usefixtures("impatient")
 def test_threads_that_ask_first_at_one_time_get_the_same():
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in range(200):
+        for _ in range(1_000):
             locks, start = NamedLocks(), Barrier(THREADS)
 
             def ask(locks: NamedLocks = locks, start: Barrier = start) -> int:

@@ -17,7 +17,8 @@ from encoders.config import ModelConfig, TrainingConfig
 from encoders.covisitation import CovisitationConfig
 from encoders.errors import ModelError
 from encoders.events import Item
-from encoders.ranker import RankingRows
+from encoders.factors import item_factors
+from encoders.ranker import Ranker, RankingRows
 from encoders.ranking_rows import ranking_rows
 from encoders.runtime import ServingModel
 from encoders.transfer import SMALLEST_BATCH
@@ -25,13 +26,24 @@ from encoders.whitening import fit_whitening
 from exporters import transfer_factory
 from exporters.catalogue_sample import SAMPLE
 from exporters.model_factory import make_untrained
-from exporters.model_manifest import DISTILLED_METRIC, INT8_METRIC, MANIFEST, RANKER_WEIGHTS, read_manifest
+from exporters.model_manifest import (
+    DISTILLED_METRIC,
+    INT8_METRIC,
+    MANIFEST,
+    RANKER_WEIGHTS,
+    DataWindow,
+    read_manifest,
+)
+from exporters.model_store import load_model
+from exporters.ranker_files import with_ranker
 from exporters.tower_files import load_towers
 from exporters.transfer_factory import CHECKPOINT, SourceBehaviour, transfer
-from exporters.transfer_report import REPORT, TransferReport
+from exporters.transfer_report import REPORT, TargetDomain, TransferReport
 
 CONFIG = ModelConfig(dim=16, hidden=16, item_hidden=16)
 ITEMS = [Item(str(i), f"item {i}") for i in range(40)]
+IDS = [item.item_id for item in ITEMS]
+OF_THE_WINDOW = item_factors(IDS, np.random.default_rng(2).normal(size=(len(IDS), 4)).astype(np.float32))
 TRAINING = TrainingConfig(epochs=3, batch_size=64, learning_rate=3e-2)
 
 
@@ -82,7 +94,36 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, parent: Path) -> Path:
 def anonymous(model: ServingModel) -> RankingRows:
     """Rows that do not say which questions they are of: towers cannot be compared by them."""
     found = ranking_rows(model, model.item_vectors(vectors(1)), walks(600), CovisitationConfig())
-    return replace(found, questions=None)
+    return replace(found, questions=None, factors=OF_THE_WINDOW)
+
+
+def test_the_factors_that_rows_were_made_with_go_into_the_model(tuned: Path) -> None:
+    served = load_model(tuned).factors
+    assert served is not None
+    np.testing.assert_array_equal(served.rows(IDS), OF_THE_WINDOW.rows(IDS))
+
+
+@pytest.mark.parametrize(("domain", "kept"), [("same", True), ("new", False)])
+def test_factors_of_a_ranker_that_is_not_tuned_hold_in_the_same_shop_alone(
+    tmp_path: Path, parent: Path, domain: TargetDomain, kept: bool
+) -> None:
+    reading = with_ranker(
+        parent, Ranker(), tmp_path / "parent", factors=OF_THE_WINDOW, data=DataWindow(), metrics={}
+    )
+    source = SourceBehaviour([Item(str(i), f"book {i}") for i in range(30)], walks(50, 30))
+    own = TrainingSequences(walks(192).train)
+    folder = transfer(
+        reading,
+        own,
+        ITEMS,
+        tmp_path / "out",
+        "adaptor",
+        TRAINING,
+        domain=domain,
+        text_vectors=vectors(1),
+        source=source,
+    )
+    assert (load_model(folder).factors is not None) is kept
 
 
 def test_zero_shot_is_the_untrained_profile_of_the_new_shop_with_the_parents_ranker(
