@@ -18,7 +18,6 @@ from encoders.config import ModelConfig, TrainingConfig
 from encoders.covisitation import CovisitationConfig
 from encoders.domains import Domain
 from encoders.events import Item
-from encoders.factors import ItemFactors
 from encoders.progress import Progress, no_progress
 from encoders.ranker import Ranker, RankerConfig, RankingRows
 from encoders.ranker_tuning import TunedRanker, believed_ranker, ndcg_of_systems, tune_ranker
@@ -239,7 +238,8 @@ def _write(
         (folder / "metrics.json").write_bytes(msgspec.json.encode(metrics, order="sorted"))
         (folder / REPORT).write_bytes(msgspec.json.encode(report_of(tuned.outcomes, ranker, policy, domain)))
         if ranker.ranker is not None:
-            write_ranker(ranker.ranker, folder, _factors(system, parent, domain))
+            # Without rows nothing was tuned: another shop's factors say nothing, the same shop keeps its model.
+            write_ranker(ranker.ranker, folder, None if system.rows is None else system.rows.factors)
         return msgspec.structs.replace(
             facts,
             parent=None if policy in FROM_NOTHING else facts.parent,
@@ -250,13 +250,6 @@ def _write(
         )
 
     return write_model(out, build, name=config.name)
-
-
-def _factors(system: _System, parent: Path, domain: TargetDomain) -> ItemFactors | None:
-    """What the ranker reads: factors that its rows were made with; without rows, the same shop's own."""
-    if system.rows is not None:
-        return system.rows.factors
-    return load_model(parent).factors if domain == "same" else None
 
 
 def _inherited(parent: Path, changed: Sequence[str]) -> dict[str, float]:

@@ -38,7 +38,7 @@ from exporters.model_store import load_model
 from exporters.ranker_files import with_ranker
 from exporters.tower_files import load_towers
 from exporters.transfer_factory import CHECKPOINT, SourceBehaviour, transfer
-from exporters.transfer_report import REPORT, TargetDomain, TransferReport
+from exporters.transfer_report import REPORT, TransferReport
 
 CONFIG = ModelConfig(dim=16, hidden=16, item_hidden=16)
 ITEMS = [Item(str(i), f"item {i}") for i in range(40)]
@@ -103,27 +103,14 @@ def test_the_factors_that_rows_were_made_with_go_into_the_model(tuned: Path) -> 
     np.testing.assert_array_equal(served.rows(IDS), OF_THE_WINDOW.rows(IDS))
 
 
-@pytest.mark.parametrize(("domain", "kept"), [("same", True), ("new", False)])
-def test_factors_of_a_ranker_that_is_not_tuned_hold_in_the_same_shop_alone(
-    tmp_path: Path, parent: Path, domain: TargetDomain, kept: bool
-) -> None:
+def test_another_shop_does_not_get_the_factors_of_its_parents_items(tmp_path: Path, parent: Path) -> None:
     reading = with_ranker(
         parent, Ranker(), tmp_path / "parent", factors=OF_THE_WINDOW, data=DataWindow(), metrics={}
     )
-    source = SourceBehaviour([Item(str(i), f"book {i}") for i in range(30)], walks(50, 30))
-    own = TrainingSequences(walks(192).train)
-    folder = transfer(
-        reading,
-        own,
-        ITEMS,
-        tmp_path / "out",
-        "adaptor",
-        TRAINING,
-        domain=domain,
-        text_vectors=vectors(1),
-        source=source,
-    )
-    assert (load_model(folder).factors is not None) is kept
+    nothing = TrainingSequences(sequences_of([]))
+    out = tmp_path / "out"
+    folder = transfer(reading, nothing, ITEMS, out, "zero-shot", TRAINING, text_vectors=vectors(1))
+    assert load_model(folder).factors is None
 
 
 def test_zero_shot_is_the_untrained_profile_of_the_new_shop_with_the_parents_ranker(
