@@ -238,7 +238,7 @@ def _write(
         (folder / "metrics.json").write_bytes(msgspec.json.encode(metrics, order="sorted"))
         (folder / REPORT).write_bytes(msgspec.json.encode(report_of(tuned.outcomes, ranker, policy, domain)))
         if ranker.ranker is not None:
-            # Without rows nothing was tuned: another shop's factors say nothing, the same shop keeps its model.
+            # Without rows nothing was tuned: another shop's factors say nothing, its own it keeps whole.
             write_ranker(ranker.ranker, folder, None if system.rows is None else system.rows.factors)
         return msgspec.structs.replace(
             facts,
