@@ -19,8 +19,9 @@ from encoders.covisitation import CovisitationConfig
 from encoders.domains import Domain
 from encoders.events import Item
 from encoders.progress import Progress, no_progress
+from encoders.ranked_rows import ndcg_of_systems
 from encoders.ranker import Ranker, RankerConfig, RankingRows
-from encoders.ranker_tuning import TunedRanker, believed_ranker, ndcg_of_systems, tune_ranker
+from encoders.ranker_tuning import TunedRanker, believed_ranker, tune_ranker
 from encoders.ranking_rows import ranking_rows
 from encoders.runtime import ServingModel
 from encoders.towers import Towers
@@ -117,7 +118,7 @@ def transfer(
 
     best = system(tuned)
     if begun is not tuned and policy not in FROM_NOTHING and _comparable(best):
-        best = _whole_better(best, system(begun), training)
+        best = _whole_better(best, system(begun))
     if domain == "same" and not best.towers.changed and not best.ranker.improved:
         written = folder
     else:
@@ -180,7 +181,7 @@ def _tune_ranker(
     progress: Progress,
 ) -> tuple[TunedRanker, RankingRows | None]:
     if rows is None:
-        return TunedRanker(first, False, 0, float("nan"), float("nan")), None
+        return TunedRanker(first, False, 0), None
     settings = _ranker_config(training)
     if policy == "plain-scratch":
         return believed_ranker(rows, settings, progress), rows
@@ -196,15 +197,15 @@ def _comparable(system: _System) -> bool:
     return system.rows is not None and system.rows.questions is not None
 
 
-def _whole_better(tuned: _System, begun: _System, training: TrainingConfig) -> _System:
+def _whole_better(tuned: _System, begun: _System) -> _System:
     """Towers that are better alone may be worse below a ranker: the whole decides, on the same questions.
 
     The tuned ones go where the whole is worse by more than a standard error.
     """
     if tuned.rows is None or begun.rows is None:
         return tuned
-    asked = [(tuned.ranker.ranker, tuned.rows), (begun.ranker.ranker, begun.rows)]
-    with_tuned, without = ndcg_of_systems(asked, _ranker_config(training))
+    asked = [(tuned.rows, tuned.ranker.unseen), (begun.rows, begun.ranker.unseen)]
+    with_tuned, without = ndcg_of_systems(asked)
     return begun if beyond_noise(without, with_tuned) else tuned
 
 

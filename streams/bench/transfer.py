@@ -197,8 +197,9 @@ class _Bench:
 
     def _zero_shot(self, known: TrainingSequences, sample: LeaveOneOut, seed: int, models: Path) -> float:
         """Validation NDCG@10 of what the parent gives before anything is tuned, on what rankers hold out."""
+        from encoders.ranked_rows import ndcg_of_rows
         from encoders.ranker import RankerConfig
-        from encoders.ranker_tuning import held_out, ndcg_of_rows
+        from encoders.ranker_tuning import held_out
         from exporters.ranker_files import read_ranker
         from exporters.transfer_factory import transfer
 
@@ -207,7 +208,7 @@ class _Bench:
         folder = transfer(self._parent, known, items, out, "zero-shot", training, text_vectors=self._vectors)
         weights = folder / RANKER_WEIGHTS
         rows = self._rows(load_model(folder, threads=self._options.threads), sample, seed)
-        _, held = held_out(rows, RankerConfig(seed=seed))
+        held = held_out(rows, RankerConfig(seed=seed))
         found = ndcg_of_rows(read_ranker(weights) if weights.is_file() else None, held)
         return float(found.mean()) * len(rows.targets) / len(sample.valid)
 

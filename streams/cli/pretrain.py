@@ -153,9 +153,10 @@ def _pretrain_sources(
 def _rows(
     data: Dataset, rows: int, seed: int, progress: Progress, model: ServingModel, text_vectors: Vector
 ) -> RankingRows:
-    """What the ranker learns from one shop, with evidence and candidates as the settings say."""
+    """What the ranker learns from one shop, with evidence and candidates as the settings say; where only an
+    order is known, at every age of the shop."""
     from encoders.progressive_rows import progressive_rows
-    from encoders.ranking_rows import ranking_rows
+    from encoders.thin_evidence import rows_of_all_ages
 
     config = replay_of(load_settings())
     if data.split is None and not data.ordered:
@@ -165,7 +166,7 @@ def _rows(
             model, past, stage, data.items, config, max_rows=rows, seed=seed, progress=progress
         )
     vectors, known = model.item_vectors(text_vectors), training_sequences(data, seed)
-    return ranking_rows(
+    return rows_of_all_ages(
         model, vectors, known, config.covisitation, max_rows=rows, seed=seed, progress=progress
     )
 

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="SHARE|TIME", help=UNTIL)
 @click.option("--own-vectors", is_flag=True, help="Whiten a single data set by itself, too.")
 @click.option("--rows", type=click.IntRange(20), default=10_000, show_default=True, help="Users a data set.")
+@click.option(
+    "--thin-evidence",
+    is_flag=True,
+    help="In data without times: learn from evidence as thin as a young shop's, too.",
+)
 @click.option("--without", multiple=True, type=click.Choice(list(GROUPS)), help="Features to do without.")
 @click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="At most.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same weights.")
@@ -55,6 +60,7 @@ def train_ranker(
     until: str | None,
     own_vectors: bool,
     rows: int,
+    thin_evidence: bool,
     without: tuple[str, ...],
     epochs: int,
     seed: int,
@@ -68,7 +74,8 @@ def train_ranker(
     stream, with the evidence as it was. Evidence and candidates are as the settings [evidence] and [ranking]
     say (FRESHET_CONFIG, FRESHET_EVIDENCE__WINDOW and so on): give the worker the same. With one data set,
     vectors come from the model as it is; with several, each is whitened by itself and the text tower is
-    shared, and factors, which are of items, are left out.
+    shared, and factors, which are of items, are left out. With --thin-evidence questions are asked again at
+    each of nine younger ages (evidence of a sample of the users, 0 to 6.4 events an item).
 
     \b
     Examples:
@@ -82,8 +89,9 @@ def train_ranker(
     config = training.RankerConfig(seed=seed, epochs=epochs, threads=threads)
     replayed = replay_of(load_settings())
     with TrainingBar() as bar:
+        own = own_vectors or len(loaded) > 1
         sources = [
-            _rows(data, model, until, own_vectors or len(loaded) > 1, rows, seed, threads, replayed, bar)
+            _rows(data, model, until, own, thin_evidence, rows, seed, threads, replayed, bar)
             for data in loaded
         ]
         # Factors are of one shop's items: no ranker for several can read them.
@@ -103,16 +111,19 @@ def _rows(
     model: Path,
     until: str | None,
     own: bool,
+    thin: bool,
     rows: int,
     seed: int,
     threads: int,
     replayed: ReplayConfig,
     bar: TrainingBar,
 ) -> RankingRows:
-    """One data set's rows; ``own``: with vectors whitened on what of this data set's catalogue is known."""
+    """One data set's rows; ``own``: with vectors whitened on what of this data set's catalogue is known;
+    ``thin``: with thin evidence, too."""
     from encoders.config import ModelConfig
     from encoders.progressive_rows import progressive_rows
     from encoders.ranking_rows import ranking_rows
+    from encoders.thin_evidence import rows_of_all_ages
     from exporters.model_factory import make_untrained
 
     timed = None if data.split is not None or data.ordered else past_of(data, until)
@@ -131,7 +142,8 @@ def _rows(
             return progressive_rows(
                 serving, past, stage, data.items, replayed, max_rows=rows, seed=seed, progress=bar.update
             )
-        return ranking_rows(
+        rows_of = rows_of_all_ages if thin else ranking_rows
+        return rows_of(
             serving,
             serving.item_vectors(text_vectors),
             training_sequences(data, seed),

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from encoders import ranker_tuning
 from encoders.features import FEATURES
+from encoders.ranked_rows import ndcg_of_rows
 from encoders.ranker import Ranker, RankerConfig, RankingRows, train_ranker
 from encoders.ranker_tuning import (
-    HELD_OF_FEW,
     LEAST_ROWS,
     LEAST_TRAINED,
     believed_ranker,
     held_out,
-    ndcg_of_systems,
     tune_ranker,
 )
 from encoders.torch_context import seeded
@@ -98,7 +98,7 @@ def test_a_believed_ranker_is_kept_where_rows_say_nothing() -> None:
 def test_rows_of_the_same_users_are_held_out_whatever_else_was_retrieved() -> None:
     every = replace(rows(300, None), questions=np.arange(300))
     some = every.take(np.delete(np.arange(300), [7, 70, 170]))
-    (_, one), (_, other) = held_out(every, CONFIG), held_out(some, CONFIG)
+    one, other = held_out(every, CONFIG), held_out(some, CONFIG)
     assert one.questions is not None
     assert other.questions is not None
     assert len(set(one.questions) ^ set(other.questions)) <= 2 * 3
@@ -110,9 +110,34 @@ def test_too_few_rows_give_no_believed_ranker() -> None:
 
 def test_a_tuning_tells_its_curve_by_steps(parent: Ranker) -> None:
     found = tune_ranker(parent, rows(250, INTEREST), CONFIG)
-    train = 250 - round(250 * HELD_OF_FEW)
-    assert found.steps == -(-train // max(16, train // 8))
+    assert found.steps == -(-250 // max(16, 250 // 8))
     assert len(found.curve) == CONFIG.epochs
+
+
+def test_few_rows_are_all_asked_each_by_rankers_that_did_not_learn_from_it(parent: Ranker) -> None:
+    found = tune_ranker(parent, rows(250, INTEREST), CONFIG)
+    assert found.unseen.mean() == pytest.approx(found.after)
+    assert found.ranker is not None
+    learned = ndcg_of_rows(found.ranker, rows(250, INTEREST))
+    assert found.unseen.mean() < learned.mean()
+
+
+def test_of_many_rows_only_those_held_out_were_not_learned_from(
+    parent: Ranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranker_tuning, "FEW_ROWS", 0)
+    every = replace(rows(400, INTEREST), questions=np.arange(400))
+    found = tune_ranker(parent, every, CONFIG)
+    held = held_out(every, CONFIG).questions
+    assert found.improved
+    assert np.flatnonzero(np.isfinite(found.unseen)).tolist() == sorted(
+        held.tolist() if held is not None else []
+    )
+
+
+def test_what_a_parent_already_knows_it_keeps(parent: Ranker) -> None:
+    found = tune_ranker(parent, rows(250, OTHER, seed=3), CONFIG)
+    assert found.after >= found.before
 
 
 def test_the_parent_itself_is_not_changed(parent: Ranker) -> None:
@@ -132,25 +157,3 @@ def test_the_same_seed_gives_the_same_weights(parent: Ranker) -> None:
     assert one is not None
     assert other is not None
     assert same(one, other)
-
-
-def asked(count: int, first: int = 0) -> RankingRows:
-    """Rows in which the interest tells the target, of questions from ``first`` on."""
-    return replace(rows(count, INTEREST), questions=np.arange(first, first + count))
-
-
-def test_systems_are_compared_on_what_both_have_held_out() -> None:
-    whole = asked(400)
-    half = whole.take(np.arange(200))
-    every, some = ndcg_of_systems([(None, whole), (None, half)], CONFIG)
-    held = held_out(half, CONFIG)[1].questions
-    assert held is not None
-    assert len(every) == len(some)
-    assert (some > 0).sum() <= len(held)
-    np.testing.assert_array_equal(some[some > 0], every[some > 0])
-
-
-def test_a_target_that_a_system_does_not_retrieve_is_nothing_for_it() -> None:
-    whole = asked(400)
-    every, some = ndcg_of_systems([(None, whole), (None, whole.take(np.arange(200)))], CONFIG)
-    assert some.mean() < 0.75 * every.mean()

@@ -156,7 +156,7 @@ def test_tuned_towers_stay_unless_the_whole_is_worse_with_them(
     tmp_path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch, without_them: float, kept: bool
 ) -> None:
     compared = [np.full(9, 0.5), np.full(9, without_them)]
-    monkeypatch.setattr(transfer_factory, "ndcg_of_systems", lambda systems, config: compared)
+    monkeypatch.setattr(transfer_factory, "ndcg_of_systems", lambda systems: compared)
     folder = transfer(
         parent, walks(600), ITEMS, tmp_path, "adaptor-then-all", TRAINING, text_vectors=vectors(1)
     )
