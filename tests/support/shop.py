@@ -66,10 +66,15 @@ class Shop:
 
     def get(self, user: str, **parameters: object) -> list[dict[str, Any]]:
         """The items that ``GET /recommendations/{user}`` answers with."""
+        items: list[dict[str, Any]] = self.answer(user, **parameters)["items"]
+        return items
+
+    def answer(self, user: str, **parameters: object) -> dict[str, Any]:
+        """All of what it answers with."""
         url = f"http://127.0.0.1:{self.worker.port}/recommendations/{user}"
         answer = httpx.get(url, params={name: str(value) for name, value in parameters.items()}, timeout=10.0)
-        items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
-        return items
+        body: dict[str, Any] = answer.raise_for_status().json()
+        return body
 
     def read(self, topic: str) -> list[Record]:
         """Everything on a topic."""
