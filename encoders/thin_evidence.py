@@ -20,7 +20,7 @@ from encoders.ranker import RankingRows, join_rows
 from encoders.ranking_rows import ranking_rows
 from encoders.runtime import ServingModel
 
-EVENTS_AN_ITEM: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+EVENTS_AN_ITEM: Final = (0.0, 0.1, 0.4, 1.6, 6.4)
 """Events of evidence for each item of the catalogue, from a shop's first hour on."""
 
 

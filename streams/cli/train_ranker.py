@@ -75,7 +75,7 @@ def train_ranker(
     say (FRESHET_CONFIG, FRESHET_EVIDENCE__WINDOW and so on): give the worker the same. With one data set,
     vectors come from the model as it is; with several, each is whitened by itself and the text tower is
     shared, and factors, which are of items, are left out. With --thin-evidence questions are asked again at
-    each of nine younger ages (evidence of a sample of the users, 0 to 6.4 events an item).
+    each of five younger ages (evidence of a sample of the users, 0 to 6.4 events an item).
 
     \b
     Examples:

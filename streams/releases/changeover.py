@@ -27,8 +27,8 @@ from streams.serving import Serving
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 60.0
-WORK_SHARE = 0.7
-"""Of one processor, that giving items their vectors takes beside a worker at most: events come first."""
+WORK_SHARE = 0.25
+"""Of its time, that giving items their vectors works beside a worker: events come first."""
 KEPT_SECONDS = 3_600.0
 """How long the champion before stays in memory: who rolls back does so soon."""
 PASSING = ("unreadable", "store")

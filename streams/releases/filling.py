@@ -15,7 +15,7 @@ SAMPLE = 64
 TOLERANCE = 2e-3
 
 Look = Callable[[float], None]
-"""Called after every page with the CPU seconds that it took: may wait, or raise to give up."""
+"""Called after every page with the seconds that it took: may wait, or raise to give up."""
 
 
 def fill_items(
@@ -26,13 +26,13 @@ def fill_items(
     A newer message of an item wins, whoever wrote it; what is there already is left alone. What is written is
     in the replica, too. Raises ``StoreUnavailable`` or ``StoreError``.
     """
-    written, began = 0, time.thread_time()
+    written, began = 0, time.monotonic()
     pages = store.copy_items(source, generation.names, generation.model.item_vectors, since_ms)
     for page in pages:
         generation.replica.add(page)
         written += len(page)
-        look(time.thread_time() - began)
-        began = time.thread_time()
+        look(time.monotonic() - began)
+        began = time.monotonic()
     return written
 
 

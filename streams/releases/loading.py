@@ -20,7 +20,7 @@ OpenGeneration = Callable[[Path], Generation]
 
 
 class Pace:
-    """How much of a processor loading may take beside a worker, and whether it is still wanted."""
+    """How much of its time loading may work beside a worker, and whether it is still wanted."""
 
     def __init__(self, work_share: float = 1.0, abandoned: Event | None = None) -> None:
         """``work_share``: above 0, at most 1; ``abandoned`` is set where a newer release has come."""
@@ -28,7 +28,11 @@ class Pace:
         self._abandoned = abandoned or Event()
 
     def look(self, seconds: float = 0.0) -> None:
-        """Rest after ``seconds`` of CPU time; raises ``ReleaseRefused`` (``superseded``) where abandoned."""
+        """Rest after ``seconds`` of work; raises ``ReleaseRefused`` (``superseded``) where abandoned.
+
+        By the clock, not by CPU: who had to wait for the interpreter was in the way of those who had it, and
+        rests the longer.
+        """
         if self._abandoned.wait(seconds * self._rest):
             raise ReleaseRefused("superseded", "a newer release has come")
 

@@ -12,11 +12,12 @@ from click.testing import CliRunner
 
 from encoders.errors import DataError, SettingsError
 from encoders.factors import FACTORS
+from encoders.thin_evidence import EVENTS_AN_ITEM
 from exporters.model_manifest import RANKER_WEIGHTS, entry_of
 from streams.cli.train_ranker import train_ranker
 
 HEADER = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
-N_ITEMS, USERS = 40, 60
+N_ITEMS, USERS, HISTORY = 40, 60, 4
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for user in range(USERS):
         start = int(rng.integers(N_ITEMS))
         walk = [str(item % N_ITEMS) for item in range(start, start + 6)]
-        valid.append(f"{user}\t{' '.join(walk[:4])}\t{walk[4]}\n")
+        valid.append(f"{user}\t{' '.join(walk[:HISTORY])}\t{walk[HISTORY]}\n")
         test.append(f"{user}\t{' '.join(walk[:5])}\t{walk[5]}\n")
     (path / "X.valid.inter").write_text("".join(valid))
     (path / "X.test.inter").write_text("".join(test))
@@ -68,6 +69,12 @@ def test_a_version_with_a_ranker_is_written_and_a_seed_settles_it(folder, untrai
     assert once["metrics"]["ranker_rows"] == USERS
     weights = [entry_of(Path(str(found["path"])) / RANKER_WEIGHTS) for found in (once, again)]
     assert weights[0] == weights[1]
+
+
+def test_with_thin_evidence_the_questions_are_asked_again_at_each_age(folder, untrained_model, tmp_path):
+    found = run(folder, untrained_model, tmp_path / "out", "--thin-evidence")
+    younger = [share for share in EVENTS_AN_ITEM if share * N_ITEMS < USERS * HISTORY]
+    assert found["metrics"]["ranker_rows"] == USERS * (1 + len(younger))
 
 
 def test_too_few_users_are_refused(folder, untrained_model, tmp_path):
