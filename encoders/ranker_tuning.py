@@ -33,9 +33,10 @@ LEAST_ROWS: Final = 150
 """Below this nothing is tuned: noise could not be told from progress."""
 LEAST_TRAINED: Final = 30
 """Below this not even an unguarded ranker is trained."""
-FEW_ROWS: Final = 2_000
-"""Below this a parent's ranker is judged by cross-fitting: a held-out part would be too small for it."""
+CROSS_FITTED: Final = 4_000
+"""Below so many rows a parent's ranker is judged by cross-fitting: a held-out part would be too small."""
 FOLDS: Final = 4
+FEW_ROWS: Final = 2_000
 HELD_OF_FEW: Final = 0.3
 """Share held out of few rows, in place of ``RankerConfig.held_out``: the choice rests on it."""
 ERRORS: Final = 2.0
@@ -75,10 +76,10 @@ def tune_ranker(
 
     The same seed and threads give the same weights. Standardisation stays the parent's, so that its weights
     keep their meaning. Features that never varied for the parent are learned here; where there are any, a
-    ranker that begins anew is tried as well. Fewer than ``LEAST_ROWS`` rows leave things as they are, of
-    fewer than ``FEW_ROWS`` each is ordered by a ranker that was tuned on the others (cross-fitting; Stone,
-    "Cross-validatory choice and assessment of statistical predictions", 1974): all of them decide how many
-    epochs are enough and whether it is worth it, and then all of them are learned from.
+    ranker that begins anew is tried as well. Fewer than ``LEAST_ROWS`` rows leave things as they are. Of
+    fewer than ``CROSS_FITTED`` each is ordered by a ranker that was tuned on the others (Stone, "Cross-
+    validatory choice and assessment of statistical predictions", 1974): all of them decide how many epochs
+    are enough and whether it is worth it, and then all of them are learned from.
     """
     count = len(rows.targets)
     if count < LEAST_ROWS:
@@ -89,7 +90,7 @@ def tune_ranker(
             found = train_ranker([rows.take(train)], config, progress)
             return _better_of(None, found, rows, held)
         asleep = bool(start.asleep(_sample(rows)).any())
-        if count < FEW_ROWS and not asleep:
+        if count < CROSS_FITTED and not asleep:
             return _cross_fitted(start, rows, config, progress)
         found = _tuned(start, rows.take(train), rows.take(held), config, progress)
         if asleep:

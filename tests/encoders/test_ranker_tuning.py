@@ -125,7 +125,7 @@ def test_few_rows_are_all_asked_each_by_rankers_that_did_not_learn_from_it(paren
 def test_of_many_rows_only_those_held_out_were_not_learned_from(
     parent: Ranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranker_tuning, "FEW_ROWS", 0)
+    monkeypatch.setattr(ranker_tuning, "CROSS_FITTED", 0)
     every = replace(rows(400, INTEREST), questions=np.arange(400))
     found = tune_ranker(parent, every, CONFIG)
     held = held_out(every, CONFIG).questions
