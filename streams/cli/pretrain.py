@@ -51,7 +51,7 @@ DEFAULTS = TrainingConfig()
     type=click.IntRange(20),
     default=9_000,
     show_default=True,
-    help="Users of each --source that the ranker learns from.",
+    help="Users of each --source, at each age of it, that the ranker learns from.",
 )
 @loss_weights
 @click.option("--seed", type=int, default=DEFAULTS.seed, show_default=True, help="Same seed, same weights.")
