@@ -66,7 +66,8 @@ class TunedRanker:
     curve: tuple[float, ...] = ()
     """NDCG@10 on the held-out rows after each epoch."""
     unseen: Values = field(default_factory=lambda: np.zeros(0))
-    """[rows]: NDCG@10 of each row, by a ranker that has not learned from it; NaN where there is none."""
+    """[rows]: NDCG@10 of each row, by a ranker that has not learned from it; NaN where there is none. Of
+    ``tune_ranker`` alone: what is believed is compared with nothing."""
 
 
 def tune_ranker(
@@ -79,7 +80,8 @@ def tune_ranker(
     ranker that begins anew is tried as well. Fewer than ``LEAST_ROWS`` rows leave things as they are. Of
     fewer than ``CROSS_FITTED`` each is ordered by a ranker that was tuned on the others (Stone, "Cross-
     validatory choice and assessment of statistical predictions", 1974): all of them decide how many epochs
-    are enough and whether it is worth it, and then all of them are learned from.
+    are enough and whether it is worth it, and then all of them are learned from. With more rows, or where
+    a ranker begins anew, a part is held out.
     """
     count = len(rows.targets)
     if count < LEAST_ROWS:
@@ -106,13 +108,13 @@ def believed_ranker(rows: RankingRows, config: RankerConfig, progress: Progress 
     """
     count = len(rows.targets)
     if count < LEAST_TRAINED:
-        return TunedRanker(None, False, count, unseen=ndcg_of_rows(None, rows))
-    held, train = _parted(rows, config)
+        return TunedRanker(None, False, count)
+    held_rows, train = _parted(rows, config)
+    held = rows.take(held_rows)
     sized = msgspec.structs.replace(config, batch_size=_batch_size(config, len(train)))
-    found = train_ranker([rows.take(train)], sized, progress, held=rows.take(held))
-    unseen = _only(held, ndcg_of_rows(found.ranker, rows))
-    before = float(ndcg_of_rows(None, rows)[held].mean())
-    return TunedRanker(found.ranker, True, count, before, found.ndcg_at_10, found.steps, found.curve, unseen)
+    found = train_ranker([rows.take(train)], sized, progress, held=held)
+    before = float(ndcg_of_rows(None, held).mean())
+    return TunedRanker(found.ranker, True, count, before, found.ndcg_at_10, found.steps, found.curve)
 
 
 def held_out(rows: RankingRows, config: RankerConfig) -> RankingRows:

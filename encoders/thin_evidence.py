@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -46,12 +47,18 @@ def rows_of_all_ages(
     rows = []
     for age, part in enumerate(parts):
         of_age = replace(data, train=part)
+        told = partial(_tell, progress, age, len(parts))
         found = ranking_rows(
-            model, vectors, of_age, config, max_rows=max_rows, seed=seed + age, progress=progress
+            model, vectors, of_age, config, max_rows=max_rows, seed=seed + age, progress=told
         )
         # Half precision: all features are similarities or logarithms, and rows are many.
         rows.append(replace(found, features=found.features.astype(np.float16)))
     return join_rows(rows)
+
+
+def _tell(progress: Progress, age: int, ages: int, stage: str, done: int, total: int, note: str) -> None:
+    """One bar for all ages, each of which asks about as many."""
+    progress(stage, age * total + done, ages * total, note)
 
 
 def sampled(sequences: Sequences, events: int, seed: int) -> Sequences:

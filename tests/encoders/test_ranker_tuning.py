@@ -129,10 +129,9 @@ def test_of_many_rows_only_those_held_out_were_not_learned_from(
     every = replace(rows(400, INTEREST), questions=np.arange(400))
     found = tune_ranker(parent, every, CONFIG)
     held = held_out(every, CONFIG).questions
+    assert held is not None
     assert found.improved
-    assert np.flatnonzero(np.isfinite(found.unseen)).tolist() == sorted(
-        held.tolist() if held is not None else []
-    )
+    assert np.flatnonzero(np.isfinite(found.unseen)).tolist() == sorted(held.tolist())
 
 
 def test_what_a_parent_already_knows_it_keeps(parent: Ranker) -> None:

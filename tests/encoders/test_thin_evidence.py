@@ -63,3 +63,19 @@ def test_a_younger_shop_has_counted_less(rows: tuple[RankingRows, RankingRows]) 
     counted = np.expm1(ages.features[:, :, FEATURES.index("popularity")].astype(float))
     counted = np.where(ages.real, counted, 0).sum(axis=1).reshape(3, -1).max(axis=1)
     assert counted[0] > counted[2] > counted[1] == 0
+
+
+def test_all_ages_are_told_as_one(serving_model: ServingModel) -> None:
+    past = [[item, (item + 1) % N] for item in range(N)]
+    data = TrainingSequences(sequences_of(past), sequences_of(past), np.array([one[0] for one in past]))
+    told: list[tuple[int, int]] = []
+    rows_of_all_ages(
+        serving_model,
+        np.eye(N, serving_model.dim, dtype=np.float32),
+        data,
+        CovisitationConfig(),
+        events_an_item=(0.0, 1.0),
+        progress=lambda stage, done, total, note: told.append((done, total)),
+    )
+    assert told == sorted(told)
+    assert told[-1] == (3 * N, 3 * N)
